@@ -1,0 +1,261 @@
+package petra
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/common/config"
+)
+
+// MaxAnswerBytes is the largest answer that is read, after decompression.
+const MaxAnswerBytes = 32 << 20
+
+// Route is one of the API's routes; each has a request limit of its own.
+type Route string
+
+// The routes. The API's path of each is /v1/ and its name.
+const (
+	RouteIncidents Route = "incidents"
+	RouteTenants   Route = "tenants"
+)
+
+// Routes lists every [Route].
+func Routes() []Route {
+	return []Route{RouteIncidents, RouteTenants}
+}
+
+// Request is one request that a [Client] has made, or could not make for want
+// of a key.
+type Request struct {
+	Route    Route
+	Code     int // the HTTP status, 0 where none came
+	Duration time.Duration
+	Err      error // nil where the answer was good
+}
+
+// ClientConfig says where the API is and how it is asked.
+type ClientConfig struct {
+	// URL is the API's base, such as https://api.petrasecurity.com.
+	URL *url.URL
+	// HTTP has the TLS and proxy settings. Its redirects and credentials are
+	// not used: redirects are never followed, and Key authenticates.
+	HTTP config.HTTPClientConfig
+	// Key is read anew for each request, so that a rotated file is found.
+	Key config.SecretReader
+	// Timeout bounds one request, its body included.
+	Timeout time.Duration
+	// Version goes into the User-Agent; the API answers 403 without one.
+	Version string
+	// Budgets has a budget for each route. They outlive the client: a new
+	// configuration does not forget what the old one spent.
+	Budgets map[Route]*Budget
+	// Observe, if set, is told of each request after it has ended.
+	Observe func(Request)
+}
+
+// Client asks the Petra API. It is safe for concurrent use.
+type Client struct {
+	cfg  ClientConfig
+	http *http.Client
+}
+
+// NewClient returns a client, or an error where a TLS or proxy setting is
+// unusable. It sends nothing and reads no key.
+func NewClient(cfg ClientConfig, opts ...config.HTTPClientOption) (*Client, error) {
+	cfg.HTTP.FollowRedirects = false
+	// On a connection that is used twice, net/http may send a request twice,
+	// which the API counts and the budget would not; HTTP/2 resends too.
+	opts = append(opts, config.WithKeepAlivesDisabled(), config.WithHTTP2Disabled())
+	client, err := config.NewClientFromConfig(cfg.HTTP, "petra", opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, http: client}, nil
+}
+
+// CheckKey reports whether there is a key to send, with [ErrKey] if not.
+func (c *Client) CheckKey(ctx context.Context) error {
+	_, err := c.key(ctx)
+	return err
+}
+
+// IncidentsQuery selects incidents.
+type IncidentsQuery struct {
+	// TenantID is a Petra or Microsoft tenant ID; empty means the whole organisation.
+	TenantID string
+	// Since leaves out what was created before it; zero means no bound.
+	Since time.Time
+}
+
+// Incidents reads the newest incidents of a tenant or of the organisation, at
+// most [MaxIncidents]. It returns [ErrNoBudget] or [ErrKey] where nothing was
+// sent, a [StatusError], [ErrUndecodable], [ErrTooLarge], or the error of the
+// transport or of ctx.
+func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, error) {
+	query := url.Values{"limit": {strconv.Itoa(MaxIncidents)}}
+	if q.TenantID != "" {
+		query.Set("tenantId", q.TenantID)
+	}
+	if !q.Since.IsZero() {
+		query.Set("startDate", startDate(q.Since))
+	}
+	var answer *Incidents
+	err := c.get(ctx, RouteIncidents, query, func(body []byte, date time.Time) (err error) {
+		answer, err = decodeIncidents(body, date)
+		return err
+	})
+	return answer, err
+}
+
+// Tenants reads the list of the organisation's tenants, paused ones included.
+// Its errors are those of [Client.Incidents].
+func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
+	var tenants []Tenant
+	err := c.get(ctx, RouteTenants, nil, func(body []byte, _ time.Time) (err error) {
+		tenants, err = decodeTenants(body)
+		return err
+	})
+	return tenants, err
+}
+
+func startDate(t time.Time) string {
+	t = t.UTC()
+	if t.Equal(t.Truncate(24 * time.Hour)) {
+		return t.Format(time.DateOnly)
+	}
+	return t.Format(time.RFC3339)
+}
+
+// get makes one request within the route's budget and hands a good answer to
+// decode.
+func (c *Client) get(ctx context.Context, route Route, query url.Values, decode func([]byte, time.Time) error) error {
+	start := time.Now()
+	key, err := c.key(ctx)
+	if err != nil {
+		c.observe(Request{Route: route, Err: err})
+		return err
+	}
+	done, ok := c.cfg.Budgets[route].Take()
+	if !ok {
+		return ErrNoBudget
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	code, err := c.send(ctx, route, query, key, decode)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no whole answer within %s: %w", c.cfg.Timeout, err)
+	}
+	c.observe(Request{Route: route, Code: code, Duration: time.Since(start), Err: err})
+	return err
+}
+
+func (c *Client) send(ctx context.Context, route Route, query url.Values, key string, decode func([]byte, time.Time) error) (code int, err error) {
+	target := c.cfg.URL.JoinPath("v1", string(route))
+	target.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", "gzip")
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("User-Agent", "petra_exporter/"+c.cfg.Version)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, plainError(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body := io.Reader(resp.Body)
+	if resp.Header.Get("Content-Encoding") == "gzip" {
+		body = &lazyGzip{compressed: resp.Body}
+	}
+	if resp.StatusCode != http.StatusOK {
+		err := newStatusError(resp, body, key)
+		if err.Wait > 0 {
+			c.cfg.Budgets[route].Block(time.Now().Add(err.Wait))
+		}
+		return resp.StatusCode, err
+	}
+	content, err := io.ReadAll(io.LimitReader(body, MaxAnswerBytes+1))
+	if err != nil {
+		return resp.StatusCode, fmt.Errorf("reading the answer: %w", plainError(err))
+	}
+	if len(content) > MaxAnswerBytes {
+		return resp.StatusCode, fmt.Errorf("%w: more than %d MiB", ErrTooLarge, MaxAnswerBytes>>20)
+	}
+	return resp.StatusCode, decode(content, apiClock(resp))
+}
+
+// key returns the API key, or ErrKey: a header must be neither empty nor
+// broken by what stands in a file.
+func (c *Client) key(ctx context.Context) (string, error) {
+	if c.cfg.Key == nil {
+		return "", ErrKey
+	}
+	key, err := c.cfg.Key.Fetch(ctx)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	if key == "" {
+		return "", fmt.Errorf("%w: %s is empty", ErrKey, c.cfg.Key.Description())
+	}
+	for _, r := range key {
+		if r <= ' ' || r > '~' {
+			return "", fmt.Errorf("%w: %s holds a space, a line break or another character that no key has", ErrKey, c.cfg.Key.Description())
+		}
+	}
+	return key, nil
+}
+
+func (c *Client) observe(r Request) {
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(r)
+	}
+}
+
+// plainError leaves out what says nothing, the method and the URL, and what
+// differs each time, the local port.
+func plainError(err error) error {
+	var inURL *url.Error
+	if errors.As(err, &inURL) {
+		err = inURL.Err
+	}
+	var onConn *net.OpError
+	if errors.As(err, &onConn) && onConn.Op != "dial" {
+		err = fmt.Errorf("%s: %w", onConn.Op, onConn.Err)
+	}
+	return err
+}
+
+// apiClock is the answer's Date, else our clock.
+func apiClock(resp *http.Response) time.Time {
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		return date
+	}
+	return time.Now()
+}
+
+// lazyGzip reads the gzip header with the first Read, so that a broken one is
+// an error of the body.
+type lazyGzip struct {
+	compressed io.Reader
+	plain      *gzip.Reader
+}
+
+func (g *lazyGzip) Read(p []byte) (n int, err error) {
+	if g.plain == nil {
+		if g.plain, err = gzip.NewReader(g.compressed); err != nil {
+			return 0, err
+		}
+	}
+	return g.plain.Read(p)
+}

@@ -1,0 +1,241 @@
+package petra
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// MaxIncidents is the most incidents that the API puts into one answer.
+const MaxIncidents = 500
+
+// MaxIDLength is the longest incident or tenant ID that is used, in characters.
+const MaxIDLength = 128
+
+// maxDwell is the longest dwell time that is believed.
+const maxDwell = 100 * 365 * 24 * time.Hour
+
+// Incident is one incident as the API tells it.
+type Incident struct {
+	ID  string
+	URL string
+	// CreatedAt is when the incident was raised, OccurredAt when the compromise
+	// happened. Either is zero where the API gave no usable time.
+	CreatedAt, OccurredAt time.Time
+	// RemediationStatus is of an open set: only REMEDIATED is documented.
+	RemediationStatus string
+	Live              bool
+	// Dwell is the time from the compromise to its remediation
+	// (dwellTimeMinutes), never negative; it means nothing unless HasDwell.
+	Dwell    time.Duration
+	HasDwell bool
+	// Tenant has its IDs and name; the rest only [Client.Tenants] tells.
+	Tenant Tenant
+	// UserPrincipalName is personal data.
+	UserPrincipalName string
+}
+
+// RemediatedAt is when the compromise ended; ok is false where the API gave no
+// usable time for it.
+func (i *Incident) RemediatedAt() (at time.Time, ok bool) {
+	if !i.HasDwell || i.OccurredAt.IsZero() {
+		return time.Time{}, false
+	}
+	return i.OccurredAt.Add(i.Dwell), true
+}
+
+// Reason says why an incident, or a field of one, could not be used.
+type Reason string
+
+// The reasons. NoID, BadJSON and WrongTenant cost the whole incident, the
+// others only the field.
+const (
+	NoID        Reason = "no_id"
+	BadTime     Reason = "bad_time"
+	BadDwell    Reason = "bad_dwell"
+	WrongTenant Reason = "wrong_tenant"
+	BadJSON     Reason = "bad_json"
+)
+
+// Reasons lists every [Reason].
+func Reasons() []Reason {
+	return []Reason{NoID, BadTime, BadDwell, WrongTenant, BadJSON}
+}
+
+// Rejection is one thing in an answer that could not be used.
+type Rejection struct {
+	Reason Reason
+	// Key is the incident's ID or, where it has none, a digest of its content.
+	Key string
+}
+
+// Incidents is the answer to an [IncidentsQuery].
+type Incidents struct {
+	Incidents []Incident // newest first, as the API orders them
+	Rejected  []Rejection
+	Received  int       // elements in the answer, unusable ones included
+	Date      time.Time // the API's clock when it answered, else ours
+}
+
+// Full reports whether the answer holds as many incidents as the API gives at
+// most, so that older ones may be missing.
+func (a *Incidents) Full() bool {
+	return a.Received >= MaxIncidents
+}
+
+// Oldest is the creation of the last incident in the answer that has a usable
+// one: the answer misses nothing that was created after it. It is zero where
+// none has.
+func (a *Incidents) Oldest() time.Time {
+	for i := len(a.Incidents) - 1; i >= 0; i-- {
+		if created := a.Incidents[i].CreatedAt; !created.IsZero() {
+			return created
+		}
+	}
+	return time.Time{}
+}
+
+type wireIncident struct {
+	ID                string          `json:"id"`
+	URL               string          `json:"url"`
+	CreatedAt         string          `json:"createdAt"`
+	OccurredAt        string          `json:"occurredAt"`
+	RemediationStatus string          `json:"remediationStatus"`
+	IsLive            bool            `json:"isLive"`
+	DwellTimeMinutes  json.RawMessage `json:"dwellTimeMinutes"`
+	Tenant            wireTenant      `json:"tenant"`
+	User              struct {
+		UserPrincipalName string `json:"userPrincipalName"`
+	} `json:"user"`
+}
+
+// decodeIncidents reads an answer one incident at a time, so that a bad one
+// never costs the others. date is the API's clock.
+func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
+	var wire struct {
+		Incidents *[]json.RawMessage `json:"incidents"`
+	}
+	if err := json.Unmarshal(body, &wire); err != nil {
+		return nil, undecodable(err)
+	}
+	if wire.Incidents == nil {
+		return nil, fmt.Errorf("%w: no list of incidents", ErrUndecodable)
+	}
+	elements := *wire.Incidents
+	answer := &Incidents{
+		Incidents: make([]Incident, 0, len(elements)),
+		Received:  len(elements),
+		Date:      date,
+	}
+	for _, raw := range elements {
+		var w wireIncident
+		if !decodeObject(raw, &w) {
+			answer.Rejected = append(answer.Rejected, Rejection{BadJSON, digest(raw)})
+			continue
+		}
+		if !usableID(w.ID) {
+			answer.Rejected = append(answer.Rejected, Rejection{NoID, digest(raw)})
+			continue
+		}
+		if !usableID(w.Tenant.PetraTenantID) {
+			answer.Rejected = append(answer.Rejected, Rejection{WrongTenant, w.ID})
+			continue
+		}
+		incident, reasons := w.incident(date)
+		answer.Incidents = append(answer.Incidents, incident)
+		for _, reason := range reasons {
+			answer.Rejected = append(answer.Rejected, Rejection{reason, w.ID})
+		}
+	}
+	return answer, nil
+}
+
+func (w *wireIncident) incident(date time.Time) (Incident, []Reason) {
+	var reasons []Reason
+	i := Incident{
+		ID:                w.ID,
+		URL:               w.URL,
+		RemediationStatus: w.RemediationStatus,
+		Live:              w.IsLive,
+		Tenant:            w.Tenant.tenant(),
+		UserPrincipalName: w.User.UserPrincipalName,
+	}
+	var createdOK, occurredOK, dwellOK bool
+	i.CreatedAt, createdOK = usableTime(w.CreatedAt, date)
+	i.OccurredAt, occurredOK = usableTime(w.OccurredAt, date)
+	if !createdOK || !occurredOK {
+		reasons = append(reasons, BadTime)
+	}
+	i.Dwell, i.HasDwell, dwellOK = usableDwell(w.DwellTimeMinutes)
+	if !dwellOK {
+		reasons = append(reasons, BadDwell)
+	}
+	return i, reasons
+}
+
+// usableTime reads a time that lies neither before 1970 nor more than 1 h
+// after the API's clock.
+func usableTime(text string, date time.Time) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || t.Unix() < 0 || t.After(date.Add(time.Hour)) {
+		return time.Time{}, false
+	}
+	return t, true
+}
+
+// usableDwell reads dwellTimeMinutes: null and absent mean not known yet, and
+// a negative one (clocks differ) is zero.
+func usableDwell(raw json.RawMessage) (dwell time.Duration, has, ok bool) {
+	var minutes *float64
+	if len(raw) == 0 {
+		return 0, false, true
+	}
+	if err := json.Unmarshal(raw, &minutes); err != nil {
+		return 0, false, false
+	}
+	switch {
+	case minutes == nil:
+		return 0, false, true
+	case *minutes > maxDwell.Minutes():
+		return 0, false, false
+	}
+	return time.Duration(math.Round(max(0, *minutes) * float64(time.Minute))), true, true
+}
+
+// decodeObject reads a JSON object into target and leaves a field of the wrong
+// type at its zero value; it reports whether raw is an object.
+func decodeObject(raw json.RawMessage, target any) bool {
+	if len(raw) == 0 || raw[0] != '{' {
+		return false
+	}
+	var wrongType *json.UnmarshalTypeError
+	err := json.Unmarshal(raw, target)
+	return err == nil || errors.As(err, &wrongType)
+}
+
+// usableID reports whether an ID can stand in a label as it is: one that had to
+// be changed there could become equal to another.
+func usableID(id string) bool {
+	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }
+	return id != "" && len([]rune(id)) <= MaxIDLength && !strings.ContainsFunc(id, unfit)
+}
+
+func digest(raw json.RawMessage) string {
+	sum := sha256.Sum256(raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// undecodable hides the value that encoding/json puts into a type error.
+func undecodable(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		return fmt.Errorf("%w: no object of the documented form", ErrUndecodable)
+	}
+	return fmt.Errorf("%w: %w", ErrUndecodable, err)
+}

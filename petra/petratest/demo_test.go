@@ -1,0 +1,97 @@
+package petratest
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestDemoAtItsStart(t *testing.T) {
+	for _, now := range []time.Time{epoch, epoch.Add(1234567 * time.Second)} {
+		w := Demo(now)
+		tenants := w.Tenants()
+		paused := 0
+		per := map[string][]View{}
+		openOnes := 0
+		views := w.Incidents(now)
+		for _, v := range views {
+			per[v.TenantID] = append(per[v.TenantID], v)
+			if !v.OccurredAt.Before(v.CreatedAt) || now.Sub(v.CreatedAt) > 730*day {
+				t.Errorf("%+v", v)
+			}
+			if open(v) {
+				openOnes++
+				if age := now.Sub(v.CreatedAt); age < 10*time.Minute || age > 20*day {
+					t.Errorf("an open one of %s", age)
+				}
+			}
+		}
+		if openOnes != 5 || len(views) < 300 || len(views) >= 400 {
+			t.Errorf("%d open of %d", openOnes, len(views))
+		}
+		for _, tenant := range tenants {
+			if tenant.Paused {
+				paused++
+			}
+		}
+		if len(tenants) != 8 || paused != 1 || len(per) != 7 || len(per["Wf3Zk8"]) != 0 {
+			t.Errorf("%d tenants, %d paused, %d with incidents", len(tenants), paused, len(per))
+		}
+		lookBack := per["Sn9Wd4"]
+		for _, v := range lookBack {
+			if v.Live || v.CreatedAt.Sub(v.OccurredAt) < 7*day || now.Sub(v.CreatedAt) > 21*day+time.Hour {
+				t.Errorf("look back: %+v", v)
+			}
+		}
+		if len(lookBack) != 15 {
+			t.Errorf("%d incidents of the look back", len(lookBack))
+		}
+	}
+}
+
+func TestDemoMoves(t *testing.T) {
+	w := Demo(epoch)
+	last, lastNew := epoch, epoch
+	moves, fresh := 0, 0
+	seen := map[string]View{}
+	for _, v := range w.Incidents(epoch) {
+		seen[v.ID] = v
+	}
+	for at := epoch; at.Before(epoch.Add(2 * time.Hour)); at = at.Add(20 * time.Second) {
+		moved := false
+		openOnes := 0
+		for _, v := range w.Incidents(at) {
+			was, known := seen[v.ID]
+			if !known {
+				fresh++
+				if gap := at.Sub(lastNew); gap > 3*time.Minute+40*time.Second {
+					t.Errorf("%s without a new incident", gap)
+				}
+				lastNew = at
+			}
+			if !reflect.DeepEqual(was, v) {
+				moved = true
+			}
+			seen[v.ID] = v
+			if open(v) {
+				openOnes++
+			}
+		}
+		if openOnes > 25 {
+			t.Errorf("%d open at %s", openOnes, at)
+		}
+		if moved {
+			moves++
+			last = at
+		}
+		if gap := at.Sub(last); gap > 3*time.Minute+40*time.Second {
+			t.Errorf("nothing happened for %s before %s", gap, at)
+		}
+	}
+	if fresh < 40 || fresh > 60 || moves < 80 {
+		t.Errorf("%d new incidents and %d moves in two hours", fresh, moves)
+	}
+	if paused := w.list(epoch.Add(2*time.Hour), "Ql5Ty0", epoch, 500); len(paused) != 0 {
+		t.Errorf("the paused tenant got %d incidents", len(paused))
+	}
+}

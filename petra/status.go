@@ -1,0 +1,80 @@
+package petra
+
+import (
+	"encoding/json"
+	"html"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// The wait after a 429: MaxWait is the longest that is believed, defaultWait
+// holds where the API names none.
+const (
+	MaxWait     = 10 * time.Minute
+	defaultWait = time.Minute
+)
+
+const (
+	maxErrorBody  = 64 << 10 // bytes of an error's body that are looked at
+	maxErrorShown = 200      // characters of it that are kept
+)
+
+// newStatusError reads the start of the body, in which the API may echo the
+// key.
+func newStatusError(resp *http.Response, body io.Reader, key string) *StatusError {
+	e := &StatusError{Code: resp.StatusCode}
+	if e.Code == http.StatusTooManyRequests {
+		e.Wait = defaultWait
+		if asked := askedWait(resp.Header, apiClock(resp)); asked > MaxWait {
+			e.Wait, e.Asked = MaxWait, asked
+		} else if asked > 0 {
+			e.Wait = asked
+		}
+	}
+	// A body that breaks off still says something.
+	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	e.Body = errorText(string(content), key)
+	return e
+}
+
+// errorText scrubs the key from text, in each form in which an API may echo
+// it, before it is cut: half a key would not be found.
+func errorText(text, key string) string {
+	quoted, _ := json.Marshal(key)
+	for _, form := range []string{key, url.QueryEscape(key), url.PathEscape(key), html.EscapeString(key), strings.Trim(string(quoted), `"`)} {
+		text = strings.ReplaceAll(text, form, "<secret>")
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > maxErrorShown {
+		text = string(runes[:maxErrorShown])
+	}
+	return text
+}
+
+// askedWait is the wait that a 429 names, rounded up to whole seconds; 0 where
+// it names none that lies ahead.
+func askedWait(h http.Header, now time.Time) time.Duration {
+	for _, name := range []string{"Retry-After-public-api", "Retry-After"} {
+		value := strings.TrimSpace(h.Get(name))
+		if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
+			seconds = math.Ceil(min(seconds, math.MaxInt32))
+			return time.Duration(seconds) * time.Second
+		}
+		if at, err := http.ParseTime(value); err == nil && at.After(now) {
+			return at.Sub(now)
+		}
+	}
+	return 0
+}
