@@ -1,0 +1,299 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+const (
+	// withdrawnAfter is how far apart two answers must lie that both lack an
+	// incident before it counts as withdrawn: one wrong empty answer must not
+	// close every page.
+	withdrawnAfter = 30 * time.Second
+	// unreachableFor is how long an open incident is published as last known
+	// when it is older than what the API still gives.
+	unreachableFor = 30 * 24 * time.Hour
+)
+
+// reading is one good answer to a request for incidents.
+type reading struct {
+	of         string    // the tenant that was asked for, as the store has it; empty for a head
+	since      time.Time // what was asked for
+	start, end time.Time
+	answer     *petra.Incidents
+}
+
+// span is what an answer covers: all that was created after from (or at it,
+// where inclusive), or everything since the time asked for.
+type span struct {
+	of        string // as in reading
+	start     time.Time
+	since     time.Time
+	all       bool
+	from      time.Time
+	inclusive bool
+}
+
+// covers reports whether an incident created then, which may be unknown, would
+// be in the answer.
+func (s *span) covers(created time.Time) bool {
+	switch {
+	case created.IsZero():
+		return s.all && s.since.IsZero()
+	case created.Before(s.since):
+		return false
+	case s.all:
+		return true
+	case s.from.IsZero():
+		return false
+	}
+	return created.After(s.from) || s.inclusive && created.Equal(s.from)
+}
+
+// span is what the answer covers. One that is full covers what is newer than its
+// oldest incident. A full one of one tenant covers that tenant's oldest too,
+// since nobody else's can stand beside it. One that was asked for before the
+// bound since moved back says nothing of what is older.
+func (r *reading) span(foreign int, since time.Time) span {
+	s := span{of: r.of, start: r.start, since: r.since, all: true}
+	if oldest := r.answer.Oldest(); r.answer.Full() && !oldest.Before(r.since) {
+		s.all, s.from = false, oldest
+		s.inclusive = r.of != "" && foreign == 0 && !oldest.IsZero()
+	} else if r.since.After(since) {
+		s.all, s.from = false, r.since.Add(-time.Nanosecond)
+	}
+	return s
+}
+
+// whole reports whether the answer is a whole read of the tenant: it covers
+// everything, or all that can be, or the tenant is newer than its oldest.
+func (s *span) whole(t *tenant) bool {
+	return s.all || s.inclusive || !s.from.IsZero() && t.Onboarded.After(s.from)
+}
+
+// failed takes over that a request for incidents has failed: of a tenant, or of
+// a head where of is empty. It reports whether that is news of the tenant.
+func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tenants {
+		if of == "" || everyone || t.ID == of {
+			t.mark(false)
+		}
+	}
+	t := s.tenants[of]
+	if t == nil {
+		return false
+	}
+	news = t.err != kind && !s.mistyped(t)
+	t.err = kind
+	t.denied = t.denied || denied
+	return news
+}
+
+// apply takes over a good answer.
+func (s *store) apply(r reading) []note {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rejection := range r.answer.Rejected {
+		s.reject(rejection)
+	}
+	told, foreign, notes := s.share(r)
+	covered := r.span(foreign, s.cfg.Since)
+	if r.of == "" {
+		s.headFrom, s.headWhole = covered.from, covered.all
+		for _, t := range s.members() {
+			s.applyTo(t, told[t], r, covered)
+		}
+	} else if t := s.readOf(r); t != nil {
+		covered.of = t.ID
+		if t.err != "" {
+			notes = append(notes, note{"msg", "tenant is read again", "tenant_id", t.ID})
+		}
+		s.applyTo(t, told[t], r, covered)
+	}
+	s.remember(covered)
+	s.listOpen()
+	return notes
+}
+
+// readOf is the tenant whose whole read the answer is. Its Microsoft ID may
+// have been resolved since the request was made.
+func (s *store) readOf(r reading) *tenant {
+	if t := s.tenants[r.of]; t != nil {
+		return t
+	}
+	for _, t := range s.members() {
+		if t.MicrosoftID == r.of {
+			return t
+		}
+	}
+	return nil
+}
+
+// share sorts the incidents of an answer by tenant. Those that are too old are
+// left out, and in the answer for one tenant those of another.
+func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int, notes []note) {
+	told = map[*tenant][]petra.Incident{}
+	unseen := map[*status]int{}
+	for _, i := range r.answer.Incidents {
+		if r.of != "" && i.Tenant.ID != r.of && i.Tenant.MicrosoftID != r.of {
+			foreign++
+			s.reject(petra.Rejection{Reason: petra.WrongTenant, Key: i.ID})
+			continue
+		}
+		t, found := s.learn(i.Tenant)
+		notes = append(notes, found...)
+		if t == nil || !s.member(t) || s.tooOld(i.CreatedAt) {
+			continue
+		}
+		told[t] = append(told[t], i)
+		if st, isUnseen := s.statuses.get(i.RemediationStatus); isUnseen || unseen[st] > 0 {
+			unseen[st]++
+		}
+	}
+	for st, n := range unseen {
+		if st.meaning == meaningUnknown {
+			notes = append(notes, note{"msg", "a remediation status in none of the configured lists is treated as open", "remediation_status", st.label, "incidents", n})
+		}
+	}
+	return told, foreign, notes
+}
+
+// reject counts what could not be used, once in a process's life.
+func (s *store) reject(r petra.Rejection) {
+	if !s.rejected[r] {
+		s.rejected[r] = true
+		s.rejection[r.Reason]++
+	}
+}
+
+// applyTo takes over what an answer says, and does not say, of one tenant. Of
+// two answers in flight, the one that was asked for earlier says nothing about
+// what the other covered.
+func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered span) {
+	first := !t.headRead || covered.whole(t) && !t.wholeRead
+	later := s.laterThan(t, r.start)
+	said := map[string]bool{}
+	for _, incident := range told {
+		if said[incident.ID] || later(incident.CreatedAt) {
+			continue
+		}
+		said[incident.ID] = true
+		st, _ := s.statuses.get(incident.RemediationStatus)
+		t.hasHad(st)
+		t.tell(incident, st, r.start, first, s.cfg.OpenIncidentUser)
+	}
+	for _, i := range t.incidents {
+		if i.present && !said[i.ID] && !later(i.CreatedAt) {
+			i.lackedBy(r.start, &covered)
+		}
+	}
+	t.read(r, &covered)
+}
+
+// tell takes over what an answer says of one incident.
+func (t *tenant) tell(told petra.Incident, st *status, at time.Time, first, keepUser bool) {
+	i := t.incidents[told.ID]
+	if i == nil {
+		i = &incident{firstSeen: at}
+		if first && !told.CreatedAt.IsZero() {
+			i.firstSeen = told.CreatedAt
+		}
+		t.incidents[told.ID] = i
+		t.raised++
+	}
+	i.update(told, st, keepUser)
+	t.count(i, !first)
+}
+
+// lackedBy takes over that an answer lacks the incident.
+func (i *incident) lackedBy(at time.Time, covered *span) {
+	switch {
+	case covered.covers(i.CreatedAt):
+		if i.missing.IsZero() {
+			i.missing = at
+		} else if at.Sub(i.missing) >= withdrawnAfter {
+			i.present = false
+		}
+	case !covered.inclusive:
+		// The answer says nothing about it.
+	case !i.open():
+		i.present = false
+	case i.unreachable.IsZero():
+		i.unreachable = at
+	case at.Sub(i.unreachable) > unreachableFor:
+		i.present = false
+	}
+}
+
+// read takes over how far the tenant is known after an answer.
+func (t *tenant) read(r reading, covered *span) {
+	if r.of != "" || covered.all {
+		t.denied, t.err = false, ""
+	}
+	if !t.denied {
+		t.mark(true)
+	}
+	if covered.from.IsZero() && !covered.all {
+		return // no incident in it has a usable time: it covers nothing
+	}
+	t.headRead = true
+	newer := r.start.After(t.covered)
+	switch {
+	case covered.whole(t):
+		t.wholeRead = true
+		t.complete, t.truncated = true, covered.inclusive
+		t.knownFrom = covered.from
+		if r.start.After(t.whole) {
+			t.whole = r.start
+		}
+		if r.start.After(t.attempted) {
+			t.attempted = r.start
+		}
+	case t.covered.IsZero():
+		t.knownFrom = covered.from
+	case newer && t.coveredAt.Before(covered.from):
+		// Between the last answer and this one, incidents may have come and
+		// gone out of reach: a whole read is due.
+		t.complete, t.knownFrom, t.attempted = false, covered.from, time.Time{}
+	case covered.from.Before(t.knownFrom):
+		t.knownFrom = covered.from
+	}
+	if newer {
+		t.covered = r.start
+		t.coveredAt = r.answer.Date.Add(r.start.Sub(r.end))
+	}
+}
+
+// laterThan returns what tells whether an answer that was asked for later than
+// start covered an incident of the tenant.
+func (s *store) laterThan(t *tenant, start time.Time) func(created time.Time) bool {
+	var later []span
+	for _, other := range s.applied {
+		if other.start.After(start) && (other.of == "" || other.of == t.ID) {
+			later = append(later, other)
+		}
+	}
+	return func(created time.Time) bool {
+		for i := range later {
+			if later[i].covers(created) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// remember keeps what an answer covered while another request may be in flight
+// that began before it.
+func (s *store) remember(covered span) {
+	kept := s.applied[:0]
+	for _, other := range s.applied {
+		if covered.start.Sub(other.start) <= 2*s.cfg.API.Timeout {
+			kept = append(kept, other)
+		}
+	}
+	s.applied = append(kept, covered)
+}

@@ -1,0 +1,237 @@
+package collector
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The states of petra_tenants.
+const (
+	stateComplete = "complete"
+	statePending  = "pending"
+	stateStale    = "stale"
+)
+
+// recentIncident is a candidate for series of its own.
+type recentIncident struct {
+	tenant     string
+	incident   *incident
+	remediated bool // in the window
+}
+
+// collect publishes what is known and not too old. Three kinds of series differ
+// in what must be known before they are true: single facts, counts, and recent
+// incidents.
+func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	states := map[string]int{}
+	var recent []recentIncident
+	for _, t := range s.members() {
+		state := s.state(t, now)
+		states[state]++
+		s.collectTenant(ch, t)
+		if !s.publishable(t) {
+			continue
+		}
+		s.collectFacts(ch, t, t.stale(now, s.cfg.MaxStaleness))
+		if state == stateComplete {
+			s.collectCounts(ch, t)
+		}
+		recent = s.recentOf(recent, t, state, now)
+	}
+	for _, state := range []string{stateComplete, statePending, stateStale} {
+		ch <- tenantsDesc.sample(float64(states[state]), state)
+	}
+	for _, st := range s.statuses.ordered {
+		ch <- statusInfoDesc.sample(1, st.label, st.meaning)
+	}
+	for _, reason := range petra.Reasons() {
+		ch <- rejectedDesc.sample(float64(s.rejection[reason]), string(reason))
+	}
+	s.collectRecent(ch, recent)
+}
+
+func (s *store) state(t *tenant, now time.Time) string {
+	switch {
+	case !t.complete || !s.publishable(t):
+		return statePending
+	case t.stale(now, s.cfg.MaxStaleness):
+		return stateStale
+	}
+	return stateComplete
+}
+
+// collectTenant publishes what is known of the tenant apart from incidents. Of
+// a Microsoft ID that is not resolved, and of an ID that the organisation does
+// not have, that is only that it is not read.
+func (s *store) collectTenant(ch chan<- prometheus.Metric, t *tenant) {
+	mistyped := s.mistyped(t)
+	if mistyped {
+		ch <- tenantUpDesc.sample(0, t.ID)
+	} else if t.up != nil {
+		ch <- tenantUpDesc.sample(boolValue(*t.up), t.ID)
+	}
+	if mistyped || !t.resolved && uuid.MatchString(t.ID) {
+		return
+	}
+	if t.resolved {
+		ch <- tenantInfoDesc.sample(1, t.ID, labelValue(t.Name), labelValue(t.MicrosoftID))
+	}
+	if t.inList {
+		ch <- tenantPausedDesc.sample(boolValue(t.Paused), t.ID)
+	}
+	if !t.Onboarded.IsZero() {
+		ch <- tenantOnboardedDesc.sample(seconds(t.Onboarded), t.ID)
+	}
+	if !t.covered.IsZero() {
+		ch <- tenantLastRefreshDesc.sample(seconds(t.covered), t.ID)
+	}
+	if !t.whole.IsZero() {
+		ch <- tenantLastFullReadDesc.sample(seconds(t.whole), t.ID)
+		ch <- tenantTruncatedDesc.sample(boolValue(t.truncated), t.ID)
+	}
+}
+
+// collectFacts publishes single facts: each is true as soon as an answer held
+// the incident. Of a stale tenant only those are still told that heads reach,
+// where it is its own reads that are refused.
+func (s *store) collectFacts(ch chan<- prometheus.Metric, t *tenant, stale bool) {
+	var last time.Time
+	for _, i := range t.incidents {
+		if !i.present || stale && !s.reachedByHead(t, i) {
+			continue
+		}
+		if i.CreatedAt.After(last) {
+			last = i.CreatedAt
+		}
+		if !i.listed {
+			continue
+		}
+		ch <- openInfoDesc.sample(1, t.ID, i.ID, i.status.label, i.url, labelValue(i.UserPrincipalName))
+		ch <- openLiveDesc.sample(boolValue(i.Live), t.ID, i.ID)
+		ch <- openCreatedDesc.sample(seconds(i.created()), t.ID, i.ID)
+		if !i.OccurredAt.IsZero() {
+			ch <- openOccurredDesc.sample(seconds(i.OccurredAt), t.ID, i.ID)
+		}
+	}
+	if !last.IsZero() {
+		ch <- lastIncidentDesc.sample(seconds(last), t.ID)
+	}
+}
+
+// reachedByHead reports whether heads tell the incident of a tenant whose own
+// reads are refused.
+func (s *store) reachedByHead(t *tenant, i *incident) bool {
+	fresh := time.Since(t.covered) <= s.cfg.MaxStaleness
+	return t.denied && fresh && !s.headFrom.IsZero() && i.CreatedAt.After(s.headFrom)
+}
+
+// collectCounts publishes what is true only once all of a tenant's incidents
+// are known, zeros included.
+func (s *store) collectCounts(ch chan<- prometheus.Metric, t *tenant) {
+	type key struct {
+		status string
+		live   bool
+	}
+	incidents := map[key]int{}
+	zero := func(status string) {
+		incidents[key{status, false}] += 0
+		incidents[key{status, true}] += 0
+	}
+	for _, status := range s.cfg.RemediatedStatuses {
+		st, ok := s.statuses.byLabel[labelValue(status)]
+		if ok {
+			zero(st.label)
+		}
+	}
+	for _, st := range t.statuses {
+		zero(st.label)
+	}
+	var open [2]int
+	var unlisted int
+	var oldest time.Time
+	for _, i := range t.incidents {
+		if !i.present {
+			continue
+		}
+		incidents[key{i.status.label, i.Live}]++
+		if !i.open() {
+			continue
+		}
+		open[index(i.Live)]++
+		if !i.listed {
+			unlisted++
+		}
+		if created := i.created(); oldest.IsZero() || created.Before(oldest) {
+			oldest = created
+		}
+	}
+	for k, n := range incidents {
+		ch <- incidentsDesc.sample(float64(n), t.ID, k.status, boolLabel(k.live))
+	}
+	for _, live := range []bool{false, true} {
+		ch <- openIncidentsDesc.sample(float64(open[index(live)]), t.ID, boolLabel(live))
+	}
+	ch <- openUnlistedDesc.sample(float64(unlisted), t.ID)
+	ch <- raisedDesc.sample(float64(t.raised), t.ID)
+	if !oldest.IsZero() {
+		ch <- oldestOpenDesc.sample(seconds(oldest), t.ID)
+	}
+	for _, byLive := range t.durations {
+		for _, histogram := range byLive {
+			ch <- uncreated{histogram}
+		}
+	}
+}
+
+// recentOf adds a tenant's recent incidents, once the whole window is known: a
+// head that reaches back that far knows those raised in it, and a whole read
+// those remediated in it too.
+func (s *store) recentOf(recent []recentIncident, t *tenant, state string, now time.Time) []recentIncident {
+	from := now.Add(-s.cfg.RecentWindow)
+	reached := !t.covered.IsZero() && t.knownFrom.Before(from) && !t.stale(now, s.cfg.MaxStaleness)
+	if s.cfg.RecentWindow == 0 || state != stateComplete && !reached {
+		return recent
+	}
+	for _, i := range t.incidents {
+		if !i.present {
+			continue
+		}
+		raised, remediated := i.recent(from, now)
+		if raised || remediated && state == stateComplete {
+			recent = append(recent, recentIncident{t.ID, i, remediated})
+		}
+	}
+	return recent
+}
+
+// collectRecent publishes the newest of the recent incidents.
+func (s *store) collectRecent(ch chan<- prometheus.Metric, recent []recentIncident) {
+	unlisted := max(0, len(recent)-s.cfg.MaxRecentIncidents)
+	if unlisted > 0 {
+		slices.SortFunc(recent, func(a, b recentIncident) int {
+			return cmp.Or(b.incident.created().Compare(a.incident.created()), cmp.Compare(a.incident.ID, b.incident.ID))
+		})
+		recent = recent[:s.cfg.MaxRecentIncidents]
+	}
+	ch <- recentUnlistedDesc.sample(float64(unlisted))
+	for _, r := range recent {
+		i := r.incident
+		labels := []string{r.tenant, i.ID, boolLabel(i.Live)}
+		if !i.CreatedAt.IsZero() {
+			ch <- recentCreatedDesc.sample(seconds(i.CreatedAt), labels...)
+		}
+		if !i.OccurredAt.IsZero() {
+			ch <- recentOccurredDesc.sample(seconds(i.OccurredAt), labels...)
+		}
+		if r.remediated {
+			ch <- recentDwellDesc.sample(i.Dwell.Seconds(), labels...)
+		}
+		ch <- recentFirstSeenDesc.sample(seconds(i.firstSeen), labels...)
+	}
+}

@@ -1,0 +1,154 @@
+package collector
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Collector publishes what is known of the tenants and their incidents. It
+// asks the API only when it is scraped, and for whole reads soon after.
+type Collector struct {
+	refresher *refresher
+	metrics   *exporterMetrics
+}
+
+// New returns a collector without a configuration. What it asks the API ends
+// with ctx.
+func New(ctx context.Context, logger log.Logger) *Collector {
+	metrics := newExporterMetrics()
+	budgets := map[petra.Route]*petra.Budget{}
+	for _, route := range petra.Routes() {
+		budgets[route] = petra.NewBudget(0)
+	}
+	return &Collector{
+		metrics: metrics,
+		refresher: &refresher{
+			ctx:     ctx,
+			logger:  logger,
+			metrics: metrics,
+			budgets: budgets,
+			share:   petra.NewBudget(0),
+			wake:    make(chan struct{}, 1),
+			started: time.Now(),
+			ready:   make(chan struct{}),
+			routes:  map[petra.Route]routeState{},
+		},
+	}
+}
+
+// Budgets are the request budgets of the routes, for the client to spend from.
+func (c *Collector) Budgets() map[petra.Route]*petra.Budget {
+	return c.refresher.budgets
+}
+
+// ObserveRequest counts a request that the client has made.
+func (c *Collector) ObserveRequest(r petra.Request) {
+	c.metrics.observe(r)
+}
+
+// Configure takes over a configuration, the first or another, and the client
+// that was made from it. What is known and counted stays, unless the API is
+// another one.
+func (c *Collector) Configure(cfg *Config, client Client) {
+	r := c.refresher
+	r.mu.Lock()
+	var notes []note
+	if r.cfg == nil || *r.cfg.API.URL != *cfg.API.URL {
+		r.store = newStore(cfg)
+		r.headOnly, r.hold, r.up = false, false, nil
+		r.lastRead, r.lastList = time.Time{}, time.Time{}
+		r.routes = map[petra.Route]routeState{}
+		for _, budget := range r.budgets {
+			budget.Unblock()
+		}
+	} else {
+		notes = r.store.configure(cfg)
+	}
+	r.cfg, r.client = cfg, client
+	for _, budget := range r.budgets {
+		budget.SetLimit(cfg.API.RequestsPerMinute)
+	}
+	r.mu.Unlock()
+	r.warn(notes)
+	c.metrics.reloadSuccessful.Set(1)
+	c.metrics.reloadSuccess.SetToCurrentTime()
+	r.wakeUp()
+}
+
+// ConfigureFailed notes that a new configuration was no good, so that the one
+// before stays.
+func (c *Collector) ConfigureFailed() {
+	c.metrics.reloadSuccessful.Set(0)
+}
+
+// Run makes the first refresh, and whole reads beside the scrapes, until the
+// context of New ends and nothing is asked any more.
+func (c *Collector) Run() {
+	c.refresher.asking.Go(func() { <-c.refresher.refresh() })
+	c.refresher.readWhole()
+	c.refresher.asking.Wait()
+}
+
+// Ready reports whether the first refresh has ended, well or badly.
+func (c *Collector) Ready() bool {
+	select {
+	case <-c.refresher.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// Register registers the collector and the metrics of the exporter itself.
+func (c *Collector) Register(registry prometheus.Registerer) error {
+	for _, collector := range append(c.metrics.collectors(), c) {
+		if err := registry.Register(collector); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Describe implements [prometheus.Collector]; it is complete.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d.Desc
+	}
+	for _, vec := range newDurationVecs(false) {
+		vec.Describe(ch)
+	}
+}
+
+// Collect implements [prometheus.Collector]. It asks nothing of the API.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	now := time.Now()
+	r := c.refresher
+	r.mu.Lock()
+	store, up := r.store, r.up
+	for _, route := range petra.Routes() {
+		collectRoute(ch, string(route), r.routes[route], r.budgets[route].State(now))
+	}
+	r.mu.Unlock()
+	if up != nil {
+		ch <- upDesc.sample(boolValue(*up))
+	}
+	store.collect(ch, now)
+}
+
+func collectRoute(ch chan<- prometheus.Metric, route string, state routeState, budget petra.BudgetState) {
+	var success, blocked float64
+	if !state.success.IsZero() {
+		success = seconds(state.success)
+	}
+	if !budget.Blocked.IsZero() {
+		blocked = seconds(budget.Blocked)
+	}
+	ch <- lastSuccessDesc.sample(success, route)
+	ch <- blockedUntilDesc.sample(blocked, route)
+	ch <- limitDesc.sample(float64(budget.Limit), route)
+	ch <- remainingDesc.sample(float64(budget.Remaining), route)
+}

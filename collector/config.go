@@ -1,0 +1,177 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/prometheus/common/config"
+)
+
+// Config is a valid configuration: [LoadConfig] makes no other.
+type Config struct {
+	API APIConfig
+	// Tenants are Petra or Microsoft tenant IDs; empty means every tenant of
+	// the organisation.
+	Tenants []string
+	// Since leaves out incidents created before it; zero means all history.
+	Since time.Time
+	// The three lists of remediation statuses, compared without case. A status
+	// in none of them is open.
+	RemediatedStatuses, ClosedStatuses, OpenStatuses []string
+	// MaxStaleness is how long a tenant's incidents are published after the
+	// last answer that covered it.
+	MaxStaleness time.Duration
+	// MaxOpenIncidents is how many open incidents of a tenant have series of their own.
+	MaxOpenIncidents int
+	// RecentWindow is how far back an incident was raised or remediated to have
+	// series of its own; 0 means that none has.
+	RecentWindow time.Duration
+	// MaxRecentIncidents is how many recent incidents have series, in all.
+	MaxRecentIncidents int
+	NativeHistograms   bool
+	// OpenIncidentUser publishes user names, which are personal data.
+	OpenIncidentUser bool
+}
+
+// APIConfig says where the API is and how it is asked.
+type APIConfig struct {
+	URL               *url.URL
+	RequestsPerMinute int
+	Timeout           time.Duration // of one request
+	HTTP              config.HTTPClientConfig
+	Key               config.SecretReader // nil where none was named
+}
+
+// Overrides are the settings that come from the command line and the
+// environment.
+type Overrides struct {
+	APIURL     string   // --petra.api-url
+	APIKeyFile string   // --petra.api-key-file
+	APIKey     string   // PETRA_API_KEY: holds only where neither flag nor file name a key
+	Tenants    []string // --petra.tenant
+}
+
+// maxStatuses is how many remediation statuses a process publishes.
+const maxStatuses = 20
+
+// DefaultAPI is the API section of a configuration that says nothing of it.
+func DefaultAPI() APIConfig {
+	return APIConfig{
+		URL:               &url.URL{Scheme: "https", Host: "api.petrasecurity.com"},
+		RequestsPerMinute: 10,
+		Timeout:           30 * time.Second,
+	}
+}
+
+func defaultConfig() *Config {
+	return &Config{
+		API:                DefaultAPI(),
+		RemediatedStatuses: []string{"REMEDIATED"},
+		MaxStaleness:       time.Hour,
+		MaxOpenIncidents:   500,
+		RecentWindow:       30 * 24 * time.Hour,
+		MaxRecentIncidents: 10000,
+	}
+}
+
+// LoadConfig reads a configuration file, or takes the defaults where file is
+// empty, and applies the overrides. Its errors name the file with line and key,
+// or the flag, and never a value from below api.
+func LoadConfig(file string, o Overrides) (*Config, error) {
+	cfg := defaultConfig()
+	if file != "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--config.file: %w", err)
+		}
+		if err := cfg.decode(file, content); err != nil {
+			return nil, err
+		}
+	}
+	if o.APIURL != "" {
+		u, err := apiURL(o.APIURL)
+		if err != nil {
+			return nil, fmt.Errorf("--petra.api-url: %w", err)
+		}
+		cfg.API.URL = u
+	}
+	if len(o.Tenants) > 0 {
+		cfg.Tenants = nil
+		for _, id := range o.Tenants {
+			if err := cfg.addTenant(id); err != nil {
+				return nil, fmt.Errorf("--petra.tenant: %w", err)
+			}
+		}
+	}
+	switch {
+	case o.APIKeyFile != "":
+		cfg.API.Key = config.NewFileSecret(o.APIKeyFile)
+	case cfg.API.Key == nil && o.APIKey != "":
+		cfg.API.Key = config.NewInlineSecret(o.APIKey)
+	}
+	p := &cfg.API.HTTP.ProxyConfig
+	if p.ProxyURL.URL == nil && p.NoProxy == "" && !p.ProxyFromEnvironment {
+		p.ProxyFromEnvironment = true
+	}
+	return cfg, nil
+}
+
+// plain reports whether the tenants are few enough to read each whole at every
+// scrape.
+func (c *Config) plain() bool {
+	return len(c.Tenants) > 0 && 5*len(c.Tenants) <= c.API.RequestsPerMinute
+}
+
+// apiURL checks where a key would be sent. Its errors do not repeat the value,
+// which may hold a secret.
+func apiURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return nil, errors.New("must be a URL such as https://api.petrasecurity.com")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("must have no user, query or fragment")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u, nil
+	case u.Scheme == "http":
+		return nil, errors.New("must be https://, so that the key does not travel in the clear (http:// only to loopback)")
+	}
+	return nil, errors.New("must begin with https://")
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+func (c *Config) addTenant(id string) error {
+	switch {
+	case id == "" || strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }):
+		return fmt.Errorf("%q is no Petra or Microsoft tenant ID", id)
+	case len([]rune(id)) > petra.MaxIDLength:
+		return fmt.Errorf("an ID of %d characters is longer than %d", len([]rune(id)), petra.MaxIDLength)
+	case slices.ContainsFunc(c.Tenants, func(other string) bool { return tenantKey(other) == tenantKey(id) }):
+		return fmt.Errorf("%q is there twice; remove one", id)
+	}
+	c.Tenants = append(c.Tenants, id)
+	return nil
+}
+
+var uuid = regexp.MustCompile(`^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// tenantKey folds the case of Microsoft IDs, which are compared without it;
+// Petra's own tell ZZk90t from zzk90t.
+func tenantKey(id string) string {
+	if uuid.MatchString(id) {
+		return strings.ToLower(id)
+	}
+	return id
+}

@@ -1,0 +1,27 @@
+package collector
+
+import (
+	"strings"
+	"unicode"
+)
+
+// maxLabelLength is the longest label value that is published, in characters.
+const maxLabelLength = 256
+
+// labelValue makes text of the API fit for a label: valid UTF-8 without control
+// characters and marks that turn the direction of writing, and not too long.
+func labelValue(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
+	if len(text) <= maxLabelLength {
+		return text
+	}
+	if runes := []rune(text); len(runes) > maxLabelLength {
+		return string(runes[:maxLabelLength])
+	}
+	return text
+}

@@ -1,0 +1,95 @@
+package collector
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// desc is a metric's descriptor with its type, so that a sample is one line.
+type desc struct {
+	*prometheus.Desc
+	valueType prometheus.ValueType
+}
+
+func gauge(name, help string, labels ...string) desc {
+	return desc{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue}
+}
+
+func counter(name, help string, labels ...string) desc {
+	return desc{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue}
+}
+
+func (d desc) sample(value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d.Desc, d.valueType, value, labels...)
+}
+
+// What is known of the tenants.
+var (
+	tenantsDesc            = gauge("petra_tenants", "Tenants by what is known of them: complete (read whole, fresh), pending (not yet read whole), stale (no answer within max_staleness).", "state")
+	tenantInfoDesc         = gauge("petra_tenant_info", "Names of a tenant; always 1.", "tenant_id", "tenant_name", "microsoft_tenant_id")
+	tenantPausedDesc       = gauge("petra_tenant_paused", "1 while monitoring of the tenant is paused, else 0.", "tenant_id")
+	tenantOnboardedDesc    = gauge("petra_tenant_onboarded_timestamp_seconds", "When the tenant was onboarded (onboardingDate). No series where the API does not say.", "tenant_id")
+	tenantUpDesc           = gauge("petra_tenant_up", "1 if the last request that was to cover this tenant succeeded, else 0; 0 for a configured tenant that the organisation does not have. No series before the first.", "tenant_id")
+	tenantLastRefreshDesc  = gauge("petra_tenant_last_refresh_timestamp_seconds", "When the tenant's newest incidents were last read. No series before the first time.", "tenant_id")
+	tenantLastFullReadDesc = gauge("petra_tenant_last_full_read_timestamp_seconds", "When the tenant was last read whole. No series before the first time.", "tenant_id")
+	tenantTruncatedDesc    = gauge("petra_tenant_incidents_truncated", "1 if the tenant's last whole read came back full (500), so that older incidents exist that the API does not give, else 0. No series before the tenant was first read whole.", "tenant_id")
+)
+
+// What is known of a tenant's incidents as a whole.
+var (
+	incidentsDesc      = gauge("petra_incidents", "Incidents that the API gives now, by remediation status. No series before the tenant was first read whole.", "tenant_id", "remediation_status", "live")
+	openIncidentsDesc  = gauge("petra_open_incidents", "Incidents that are neither remediated nor closed. 0 where there is none; no series where that is not known.", "tenant_id", "live")
+	oldestOpenDesc     = gauge("petra_oldest_open_incident_created_timestamp_seconds", "When the oldest open incident was raised. No series where none is open, and before the tenant was first read whole.", "tenant_id")
+	lastIncidentDesc   = gauge("petra_last_incident_created_timestamp_seconds", "When the newest incident was raised. No series where there is none.", "tenant_id")
+	raisedDesc         = counter("petra_incidents_raised_total", "Incidents seen, in all states, each once. No series before the tenant was first read whole.", "tenant_id")
+	statusInfoDesc     = gauge("petra_remediation_status_info", "Meaning of a remediation status: remediated, closed, open, or unknown (in none of the configured lists, treated as open); always 1.", "remediation_status", "meaning")
+	openUnlistedDesc   = gauge("petra_open_incidents_unlisted", "Open incidents without series of their own, above max_open_incidents of the tenant or 5000 in all.", "tenant_id")
+	recentUnlistedDesc = gauge("petra_recent_incidents_unlisted", "Recent incidents without series of their own, above max_recent_incidents.")
+)
+
+// What is known of single incidents.
+var (
+	openInfoDesc        = gauge("petra_open_incident_info", "An open incident; always 1. The url is empty where it is not http(s), the user_principal_name unless open_incident_user is set.", "tenant_id", "incident_id", "remediation_status", "url", "user_principal_name")
+	openLiveDesc        = gauge("petra_open_incident_live", "The API's live flag of an open incident, 1 or 0.", "tenant_id", "incident_id")
+	openOccurredDesc    = gauge("petra_open_incident_occurred_timestamp_seconds", "When the compromise of an open incident happened; time() minus this is its dwell time so far. No series where the API gives no usable time.", "tenant_id", "incident_id")
+	openCreatedDesc     = gauge("petra_open_incident_created_timestamp_seconds", "When an open incident was raised or, where the API gives no usable time, when this exporter first knew it; time() minus this is its age.", "tenant_id", "incident_id")
+	recentCreatedDesc   = gauge("petra_recent_incident_created_timestamp_seconds", "When an incident was raised, of those raised or remediated within recent_window.", "tenant_id", "incident_id", "live")
+	recentOccurredDesc  = gauge("petra_recent_incident_occurred_timestamp_seconds", "When the compromise happened, of incidents raised or remediated within recent_window.", "tenant_id", "incident_id", "live")
+	recentDwellDesc     = gauge("petra_recent_incident_dwell_time_seconds", "Time from the compromise to its remediation, of incidents remediated within recent_window.", "tenant_id", "incident_id", "live")
+	recentFirstSeenDesc = gauge("petra_recent_incident_first_seen_timestamp_seconds", "When this exporter first knew an incident, of those raised or remediated within recent_window; its creation where the tenant's first read found it.", "tenant_id", "incident_id", "live")
+)
+
+// What is known of the API and the budget.
+var (
+	upDesc           = gauge("petra_up", "1 if a request for incidents of the last refresh that made any succeeded, else 0. No series before the first.")
+	lastSuccessDesc  = gauge("petra_api_last_success_timestamp_seconds", "When a request of the route last succeeded; 0 before the first.", "route")
+	blockedUntilDesc = gauge("petra_api_blocked_until_timestamp_seconds", "End of the wait that a 429 asked for; 0 while the route is open.", "route")
+	limitDesc        = gauge("petra_api_budget_limit_requests", "Requests allowed in any 60 seconds.", "route")
+	remainingDesc    = gauge("petra_api_budget_remaining_requests", "Requests free now; those of the last 60 seconds are spent.", "route")
+	rejectedDesc     = counter("petra_incidents_rejected_total", "Incidents, or fields of them, that could not be used, each once per incident and reason.", "reason")
+)
+
+var descs = []desc{
+	tenantsDesc, tenantInfoDesc, tenantPausedDesc, tenantOnboardedDesc, tenantUpDesc, tenantLastRefreshDesc, tenantLastFullReadDesc, tenantTruncatedDesc,
+	incidentsDesc, openIncidentsDesc, oldestOpenDesc, lastIncidentDesc, raisedDesc, statusInfoDesc, openUnlistedDesc, recentUnlistedDesc,
+	openInfoDesc, openLiveDesc, openOccurredDesc, openCreatedDesc, recentCreatedDesc, recentOccurredDesc, recentDwellDesc, recentFirstSeenDesc,
+	upDesc, lastSuccessDesc, blockedUntilDesc, limitDesc, remainingDesc, rejectedDesc,
+}
+
+// seconds is a time as Prometheus has it; the API's times have milliseconds.
+func seconds(t time.Time) float64 {
+	return float64(t.UnixMilli()) / 1000
+}
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func boolLabel(b bool) string {
+	return strconv.FormatBool(b)
+}

@@ -1,0 +1,85 @@
+package collector
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// defaultScrapeTimeout holds where a scraper does not say how long it waits.
+const defaultScrapeTimeout = 10 * time.Second
+
+// ScrapeOptions are how scrapes are served.
+type ScrapeOptions struct {
+	// TimeoutOffset is subtracted from the scraper's timeout, for what lies
+	// between the end of the answer and its arrival.
+	TimeoutOffset time.Duration
+	// MaxRequests is how many scrapes are served at once, those included that
+	// wait for their refresh; more get 503. 0 means no limit.
+	MaxRequests int
+}
+
+// ScrapeHandler serves the registry, into which the collector is registered,
+// after a refresh: with what is known when that has ended or, at the latest, so
+// that the scraper still gets it in time.
+func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions) http.Handler {
+	exposition := promhttp.InstrumentMetricHandler(registry, promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		EnableOpenMetrics: true,
+		// One series that cannot be published must not cost the others.
+		ErrorHandling: promhttp.ContinueOnError,
+		Registry:      registry,
+	}))
+	// A large exposition takes time to write: as long as the last one took.
+	var writing atomic.Int64
+	var inFlight atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := inFlight.Add(1); o.MaxRequests > 0 && n > int64(o.MaxRequests) {
+			inFlight.Add(-1)
+			http.Error(w, "too many scrapes at once (--web.max-requests)", http.StatusServiceUnavailable)
+			return
+		}
+		defer inFlight.Add(-1)
+		timeout := scrapeTimeout(r.Header)
+		reserve := max(o.TimeoutOffset, min(time.Duration(writing.Load()), timeout/2))
+		if !c.wait(r, timeout-reserve) {
+			return
+		}
+		start := time.Now()
+		exposition.ServeHTTP(w, r)
+		writing.Store(int64(time.Since(start)))
+	})
+}
+
+// wait waits for a refresh, at most until the deadline; it returns false where
+// the scraper is gone.
+func (c *Collector) wait(r *http.Request, deadline time.Duration) bool {
+	done := c.refresher.refresh()
+	timer := time.NewTimer(max(0, deadline))
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-r.Context().Done():
+		return false
+	case <-timer.C:
+		select {
+		case <-done:
+		default:
+			c.metrics.deadlineExceeded.Inc()
+		}
+	}
+	return true
+}
+
+// scrapeTimeout is how long the scraper waits for the whole answer.
+func scrapeTimeout(h http.Header) time.Duration {
+	s, err := strconv.ParseFloat(h.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
+	if err != nil || !(s > 0) || s > math.MaxInt32 {
+		return defaultScrapeTimeout
+	}
+	return time.Duration(s * float64(time.Second))
+}

@@ -1,0 +1,160 @@
+package collector
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// tenant is what is known of one tenant. Times are starts of requests on our
+// clock, with its monotonic reading: what an answer tells is at least as new.
+type tenant struct {
+	// Tenant.ID is the Petra ID or, for a configured tenant that is not
+	// resolved yet, its configured spelling as tenantKey folds it.
+	petra.Tenant
+	configured bool // the configuration names it
+	resolved   bool // the list or an incident has shown that ID is its Petra ID
+	inList     bool // in the last good lists, at most two in a row without it
+	learned    bool // from an incident, before the first good list
+	lacking    int  // good lists in a row without it
+	warned     bool // that it is not in the organisation
+
+	incidents map[string]*incident // by ID; all that were ever counted
+	statuses  []*status            // that it has had
+	raised    int
+	durations durations
+
+	up     *bool // whether the last request that was to cover it succeeded
+	denied bool  // its own whole read was answered with 403 or 404
+	err    string
+
+	covered   time.Time // the last answer that held its newest incidents
+	coveredAt time.Time // the same on the API's clock
+	whole     time.Time // the last whole read
+	knownFrom time.Time // all that was created after it is known; zero: everything
+	complete  bool      // read whole, and no gap since
+	truncated bool      // its last whole read came back full
+	attempted time.Time // the last try at a whole read
+
+	headRead, wholeRead bool // its first head and its first whole read are done
+}
+
+// incident is what is known of one incident.
+type incident struct {
+	petra.Incident // without Tenant
+	status         *status
+	url            string    // empty unless a page can be opened with it
+	firstSeen      time.Time // when this exporter first knew it
+	present        bool      // the API lists it, as far as is known
+	missing        time.Time // the first of the answers in a row that should have held it
+	unreachable    time.Time // open, but older than a full whole read reaches, since then
+	listed         bool      // among the open incidents with series of their own
+	// counted is what the histograms have of it: an incident is counted once,
+	// whatever the API says later.
+	counted [durationKinds]observation
+}
+
+// observation is what was observed in a histogram.
+type observation struct {
+	done, live bool
+	seconds    float64
+}
+
+// created is the creation of the incident or, where the API gives no usable
+// time, when this exporter first knew it.
+func (i *incident) created() time.Time {
+	if i.CreatedAt.IsZero() {
+		return i.firstSeen
+	}
+	return i.CreatedAt
+}
+
+func (i *incident) open() bool {
+	return i.present && (i.status.meaning == meaningOpen || i.status.meaning == meaningUnknown)
+}
+
+func (i *incident) remediated() bool {
+	return i.status.meaning == meaningRemediated
+}
+
+// recent reports whether the incident was raised in the window that begins at
+// from, or remediated in it.
+func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
+	in := func(t time.Time) bool { return !t.Before(from) && !t.After(now.Add(time.Hour)) }
+	raised = in(i.created())
+	if i.remediated() && i.HasDwell {
+		at, ok := i.RemediatedAt()
+		remediated = raised || ok && in(at)
+	}
+	return raised, remediated
+}
+
+// update takes over what the API says now.
+func (i *incident) update(told petra.Incident, status *status, keepUser bool) {
+	told.Tenant = petra.Tenant{}
+	if !keepUser {
+		told.UserPrincipalName = ""
+	}
+	i.Incident, i.status, i.url = told, status, pageURL(told.URL)
+	i.present = true
+	i.missing, i.unreachable = time.Time{}, time.Time{}
+}
+
+// pageURL is the address if a browser can open it, else empty.
+func pageURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || labelValue(address) != address {
+		return ""
+	}
+	return address
+}
+
+// count observes what has become known of the incident and was not counted
+// before. Where exemplar is set, the observations carry the incident's ID.
+func (t *tenant) count(i *incident, exemplar bool) {
+	occurred, created := i.OccurredAt, i.CreatedAt
+	if !occurred.IsZero() && !created.IsZero() {
+		t.observe(i, detection, created.Sub(occurred), exemplar)
+	}
+	if !i.remediated() || !i.HasDwell {
+		return
+	}
+	t.observe(i, dwell, i.Dwell, exemplar)
+	if at, ok := i.RemediatedAt(); ok && !created.IsZero() {
+		t.observe(i, remediation, at.Sub(created), exemplar)
+	}
+}
+
+// observe counts a duration once; a negative one (clocks differ) is zero.
+func (t *tenant) observe(i *incident, kind durationKind, d time.Duration, exemplar bool) {
+	o := &i.counted[kind]
+	if o.done {
+		return
+	}
+	*o = observation{done: true, live: i.Live, seconds: max(0, d.Seconds())}
+	histogram := t.durations.of(kind, i.Live)
+	// An exemplar holds at most 128 characters, its label's name included.
+	if name := "incident_id"; exemplar && len(name)+len([]rune(i.ID)) <= prometheus.ExemplarMaxRunes {
+		histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(o.seconds, prometheus.Labels{name: i.ID})
+		return
+	}
+	histogram.Observe(o.seconds)
+}
+
+// stale reports whether what is known of the tenant as a whole is too old to
+// be published. While its own reads are refused, only they count: a cut head
+// does not reach its older incidents.
+func (t *tenant) stale(now time.Time, most time.Duration) bool {
+	basis := t.covered
+	if t.denied {
+		basis = t.whole
+	}
+	return now.Sub(basis) > most
+}
+
+// mark remembers how the last request that was to cover the tenant ended.
+func (t *tenant) mark(up bool) {
+	t.up = &up
+}

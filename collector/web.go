@@ -1,0 +1,95 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// WebOptions are what the exporter serves beside the metrics, and how.
+type WebOptions struct {
+	ScrapeOptions
+	// TelemetryPath is the path of the metrics.
+	TelemetryPath string
+	// Lifecycle allows POST /-/reload.
+	Lifecycle bool
+	// Reload reads the configuration anew.
+	Reload func() error
+}
+
+var (
+	telemetryPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+	reservedPath  = regexp.MustCompile(`^/(status$|-/)`)
+)
+
+// Validate returns an error that names the flag of a bad option.
+func (o WebOptions) Validate() error {
+	if !telemetryPath.MatchString(o.TelemetryPath) || reservedPath.MatchString(o.TelemetryPath) {
+		return fmt.Errorf("--web.telemetry-path: %q must be a path such as /metrics, and neither /status nor below /-/", o.TelemetryPath)
+	}
+	if o.MaxRequests < 0 {
+		return fmt.Errorf("--web.max-requests: %d is negative; 0 means no limit", o.MaxRequests)
+	}
+	if o.TimeoutOffset < 0 {
+		return fmt.Errorf("--scrape.timeout-offset: %s is negative", o.TimeoutOffset)
+	}
+	return nil
+}
+
+// Handler serves all that the exporter serves.
+func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.Handler, error) {
+	landing, err := web.NewLandingPage(web.LandingConfig{
+		Name:        "Petra exporter",
+		Description: "Prometheus exporter for Petra Security's incidents",
+		Version:     version.Info(),
+		Profiling:   "false",
+		Links: []web.LandingLinks{
+			{Address: o.TelemetryPath, Text: "Metrics"},
+			{Address: "/status", Text: "Status", Description: "tenants, what is wrong first, and the budget of requests"},
+			{Address: "/-/healthy", Text: "Healthy", Description: "whether the process serves"},
+			{Address: "/-/ready", Text: "Ready", Description: "whether the first refresh has ended"},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+o.TelemetryPath, c.ScrapeHandler(registry, o.ScrapeOptions))
+	mux.Handle("GET /{$}", landing)
+	mux.Handle("GET /status", c.StatusHandler())
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil, "healthy") })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		var err error
+		if !c.Ready() {
+			err = errors.New("not ready: the first refresh has not ended")
+		}
+		answer(w, err, "ready")
+	})
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if !o.Lifecycle {
+			http.Error(w, "reloading by HTTP is not enabled (--web.enable-lifecycle)", http.StatusForbidden)
+			return
+		}
+		if err := o.Reload(); err != nil {
+			http.Error(w, "not reloaded, the old configuration stays: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer(w, nil, "reloaded")
+	})
+	return mux, nil
+}
+
+// answer says what holds, or with 503 that it does not.
+func answer(w http.ResponseWriter, err error, text string) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintln(w, text)
+}

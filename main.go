@@ -1,0 +1,211 @@
+// Command petra_exporter publishes Petra Security's incidents as Prometheus
+// metrics.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+	sloggokit "github.com/tjhop/slog-gokit"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+// run is the whole program; it returns the exit status.
+func run() int {
+	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout)
+	file := app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").String()
+	check := app.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
+	overrides := collector.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}
+	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
+	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
+	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
+	toolkit := kingpinflag.AddFlags(app, ":9984")
+	var o collector.WebOptions
+	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
+	app.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
+	app.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").IntVar(&o.MaxRequests)
+	app.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").DurationVar(&o.TimeoutOffset)
+	logLevel := app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
+	logFormat := app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
+	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
+	app.Version(version.Print("petra_exporter"))
+	app.HelpFlag.Short('h')
+
+	_, err := app.Parse(os.Args[1:])
+	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
+	if err == nil {
+		err = o.Validate()
+	}
+	if err == nil {
+		_, err = load()
+	}
+	if webErr := web.Validate(*toolkit.WebConfigFile); err == nil && webErr != nil {
+		err = fmt.Errorf("--web.config.file: %w", webErr)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
+		return 1
+	}
+	if *check {
+		return 0
+	}
+	logger, slogger := newLoggers(*logLevel, *logFormat)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *demo {
+		api, err := petratest.NewServer(petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}))
+		if err != nil {
+			level.Error(logger).Log("msg", "the simulated API does not start", "err", err)
+			return 1
+		}
+		defer api.Close()
+		load = demoConfig(load, api.URL)
+	}
+	if err := serve(ctx, toolkit, o, load, logger, slogger); err != nil {
+		level.Error(logger).Log("msg", "petra_exporter cannot run", "err", err)
+		return 1
+	}
+	return 0
+}
+
+// serve collects and serves until ctx ends, and then answers the scrapes in
+// flight.
+func serve(ctx context.Context, toolkit *web.FlagConfig, o collector.WebOptions, load func() (*collector.Config, error), logger log.Logger, slogger *slog.Logger) error {
+	level.Info(logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
+	// What ends the server ends the requests too.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := collector.New(ctx, logger)
+	if err := configure(ctx, c, load); err != nil {
+		return err
+	}
+	o.Reload = reloader(ctx, c, load, logger)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
+	if err := c.Register(registry); err != nil {
+		return err
+	}
+	handler, err := c.Handler(registry, o)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10}
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	defer cancel()
+	tasks.Go(c.Run)
+	tasks.Go(func() {
+		<-ctx.Done()
+		// The process is to end within 5 s.
+		timeout, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		defer cancel()
+		if err := server.Shutdown(timeout); err != nil {
+			_ = server.Close()
+		}
+	})
+	if err := web.ListenAndServe(server, toolkit, slogger); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	level.Info(logger).Log("msg", "stopping petra_exporter")
+	return nil
+}
+
+// configure reads the configuration and, where it is good, hands it to the
+// collector with a client made from it.
+func configure(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error)) error {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	client, err := petra.NewClient(petra.ClientConfig{
+		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
+		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+	})
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	if err := client.CheckKey(ctx); err != nil {
+		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
+	}
+	c.Configure(cfg, client)
+	return nil
+}
+
+// reloader returns what configures anew, and does so at each SIGHUP too.
+func reloader(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error), logger log.Logger) func() error {
+	var one sync.Mutex
+	reload := func() error {
+		one.Lock()
+		defer one.Unlock()
+		if err := configure(ctx, c, load); err != nil {
+			c.ConfigureFailed()
+			level.Error(logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
+			return err
+		}
+		level.Info(logger).Log("msg", "configuration reloaded")
+		return nil
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			_ = reload()
+		}
+	}()
+	return reload
+}
+
+// demoConfig points the configuration at the simulated API, for which any key
+// is good.
+func demoConfig(load func() (*collector.Config, error), address string) func() (*collector.Config, error) {
+	key := config.NewInlineSecret(rand.Text())
+	return func() (*collector.Config, error) {
+		cfg, err := load()
+		if err != nil {
+			return nil, err
+		}
+		cfg.Tenants, cfg.API = nil, collector.DefaultAPI()
+		cfg.API.Key = key
+		cfg.API.URL, err = url.Parse(address)
+		return cfg, err
+	}
+}
+
+// newLoggers returns the program's logger and one for exporter-toolkit, which
+// adds time and caller by itself, under the same keys.
+func newLoggers(least, format string) (log.Logger, *slog.Logger) {
+	writer := log.NewSyncWriter(os.Stderr)
+	base := log.NewLogfmtLogger(writer)
+	if format == "json" {
+		base = log.NewJSONLogger(writer)
+	}
+	base = level.NewFilter(base, level.Allow(level.ParseDefault(least, level.InfoValue())))
+	logger := log.With(base, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller)
+	return logger, slog.New(sloggokit.NewGoKitHandler(base, slog.LevelDebug))
+}
