@@ -42,7 +42,7 @@ func (b *Budget) Take() (done func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	if b.remaining(now) == 0 || now.Before(b.blocked) {
+	if b.free(now) <= 0 || now.Before(b.blocked) {
 		return nil, false
 	}
 	b.inFlight++
@@ -50,7 +50,8 @@ func (b *Budget) Take() (done func(), ok bool) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.inFlight--
-		b.ended = append(b.ended, time.Now())
+		now := time.Now()
+		b.ended = append(b.ended[len(b.ended)-b.counting(now):], now)
 	}, true
 }
 
@@ -82,7 +83,7 @@ type BudgetState struct {
 func (b *Budget) State(now time.Time) BudgetState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := BudgetState{Limit: b.limit, Remaining: b.remaining(now)}
+	s := BudgetState{Limit: b.limit, Remaining: max(0, b.free(now))}
 	if now.Before(b.blocked) {
 		s.Blocked = b.blocked
 	}
@@ -95,10 +96,11 @@ func (b *Budget) FreeAt(n int) (at time.Time, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at = time.Now()
-	if lacking := n - b.remaining(at); lacking > len(b.ended) {
+	counting := b.counting(at)
+	if lacking := n - b.free(at); lacking > counting {
 		return time.Time{}, false
 	} else if lacking > 0 {
-		at = b.ended[lacking-1].Add(BudgetWindow + time.Nanosecond)
+		at = b.ended[len(b.ended)-counting+lacking-1].Add(BudgetWindow + time.Nanosecond)
 	}
 	if b.blocked.After(at) {
 		at = b.blocked
@@ -106,13 +108,20 @@ func (b *Budget) FreeAt(n int) (at time.Time, known bool) {
 	return at, true
 }
 
-// remaining forgets what no longer counts. The bound is exclusive: a request
-// exactly a window after another may still share a window with it.
-func (b *Budget) remaining(now time.Time) int {
-	expired := 0
-	for expired < len(b.ended) && now.Sub(b.ended[expired]) > BudgetWindow {
-		expired++
+// free is how many requests are free at now, below 0 where the limit has been
+// lowered.
+func (b *Budget) free(now time.Time) int {
+	return b.limit - b.inFlight - b.counting(now)
+}
+
+// counting is how many of the requests that have ended still count, which are
+// the last ones. The bound is exclusive: a request exactly a window after
+// another may still share a window with it.
+func (b *Budget) counting(now time.Time) int {
+	for i, ended := range b.ended {
+		if now.Sub(ended) <= BudgetWindow {
+			return len(b.ended) - i
+		}
 	}
-	b.ended = b.ended[expired:]
-	return max(0, b.limit-b.inFlight-len(b.ended))
+	return 0
 }

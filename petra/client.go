@@ -45,8 +45,8 @@ type Request struct {
 type ClientConfig struct {
 	// URL is the API's base, such as https://api.petrasecurity.com.
 	URL *url.URL
-	// HTTP has the TLS and proxy settings. Its redirects and credentials are
-	// not used: redirects are never followed, and Key authenticates.
+	// HTTP has the TLS and proxy settings; nothing else of it is used. Redirects
+	// are never followed, and Key authenticates.
 	HTTP config.HTTPClientConfig
 	// Key is read anew for each request, so that a rotated file is found.
 	Key config.SecretReader
@@ -63,22 +63,23 @@ type ClientConfig struct {
 
 // Client asks the Petra API. It is safe for concurrent use.
 type Client struct {
-	cfg  ClientConfig
-	http *http.Client
+	cfg       ClientConfig
+	transport http.RoundTripper // follows no redirect
 }
 
 // NewClient returns a client, or an error where a TLS or proxy setting is
 // unusable. It sends nothing and reads no key.
 func NewClient(cfg ClientConfig, opts ...config.HTTPClientOption) (*Client, error) {
-	cfg.HTTP.FollowRedirects = false
 	// On a connection that is used twice, net/http may send a request twice,
 	// which the API counts and the budget would not; HTTP/2 resends too.
 	opts = append(opts, config.WithKeepAlivesDisabled(), config.WithHTTP2Disabled())
-	client, err := config.NewClientFromConfig(cfg.HTTP, "petra", opts...)
+	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
+		TLSConfig: cfg.HTTP.TLSConfig, ProxyConfig: cfg.HTTP.ProxyConfig,
+	}, "petra", opts...)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, http: client}, nil
+	return &Client{cfg, transport}, nil
 }
 
 // CheckKey reports whether there is a key to send, with [ErrKey] if not.
@@ -151,6 +152,7 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	code, err := c.send(ctx, route, query, key, decode)
+	err = redactError(err, key)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no whole answer within %s: %w", c.cfg.Timeout, err)
 	}
@@ -169,7 +171,7 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 	req.Header.Set("Accept-Encoding", "gzip")
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("User-Agent", "petra_exporter/"+c.cfg.Version)
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return 0, plainError(err)
 	}
@@ -179,9 +181,12 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 		body = &lazyGzip{compressed: resp.Body}
 	}
 	if resp.StatusCode != http.StatusOK {
-		err := newStatusError(resp, body, key)
+		err := newStatusError(resp)
 		if err.Wait > 0 {
 			c.cfg.Budgets[route].Block(time.Now().Add(err.Wait))
+		}
+		if resp.StatusCode != http.StatusSwitchingProtocols { // which has no body, but a connection
+			err.readBody(body, key)
 		}
 		return resp.StatusCode, err
 	}
@@ -222,15 +227,9 @@ func (c *Client) observe(r Request) {
 	}
 }
 
-// plainError leaves out what says nothing, the method and the URL, and what
-// differs each time, the local port.
+// plainError leaves out what differs each time, the local port.
 func plainError(err error) error {
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
-		err = inURL.Err
-	}
-	var onConn *net.OpError
-	if errors.As(err, &onConn) && onConn.Op != "dial" {
+	if onConn, ok := errors.AsType[*net.OpError](err); ok && onConn.Op != "dial" {
 		err = fmt.Errorf("%s: %w", onConn.Op, onConn.Err)
 	}
 	return err

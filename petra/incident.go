@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -93,9 +94,9 @@ func (a *Incidents) Full() bool {
 // one: the answer misses nothing that was created after it. It is zero where
 // none has.
 func (a *Incidents) Oldest() time.Time {
-	for i := len(a.Incidents) - 1; i >= 0; i-- {
-		if created := a.Incidents[i].CreatedAt; !created.IsZero() {
-			return created
+	for _, i := range slices.Backward(a.Incidents) {
+		if !i.CreatedAt.IsZero() {
+			return i.CreatedAt
 		}
 	}
 	return time.Time{}
@@ -214,9 +215,9 @@ func decodeObject(raw json.RawMessage, target any) bool {
 	if len(raw) == 0 || raw[0] != '{' {
 		return false
 	}
-	var wrongType *json.UnmarshalTypeError
 	err := json.Unmarshal(raw, target)
-	return err == nil || errors.As(err, &wrongType)
+	_, wrongType := errors.AsType[*json.UnmarshalTypeError](err)
+	return err == nil || wrongType
 }
 
 // usableID reports whether an ID can stand in a label as it is: one that had to
@@ -233,8 +234,7 @@ func digest(raw json.RawMessage) string {
 
 // undecodable hides the value that encoding/json puts into a type error.
 func undecodable(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType {
 		return fmt.Errorf("%w: no object of the documented form", ErrUndecodable)
 	}
 	return fmt.Errorf("%w: %w", ErrUndecodable, err)

@@ -1,12 +1,9 @@
 package petra
 
 import (
-	"encoding/json"
-	"html"
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +22,8 @@ const (
 	maxErrorShown = 200      // characters of it that are kept
 )
 
-// newStatusError reads the start of the body, in which the API may echo the
-// key.
-func newStatusError(resp *http.Response, body io.Reader, key string) *StatusError {
+// newStatusError is what the head of an answer says.
+func newStatusError(resp *http.Response) *StatusError {
 	e := &StatusError{Code: resp.StatusCode}
 	if e.Code == http.StatusTooManyRequests {
 		e.Wait = defaultWait
@@ -37,19 +33,20 @@ func newStatusError(resp *http.Response, body io.Reader, key string) *StatusErro
 			e.Wait = asked
 		}
 	}
-	// A body that breaks off still says something.
-	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
-	e.Body = errorText(string(content), key)
 	return e
 }
 
-// errorText scrubs the key from text, in each form in which an API may echo
-// it, before it is cut: half a key would not be found.
+// readBody adds the start of the body, in which the API may echo the key. One
+// that breaks off still says something.
+func (e *StatusError) readBody(body io.Reader, key string) {
+	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	e.Body = errorText(string(content), key)
+}
+
+// errorText is what a person is shown of an error's body. The key is taken out
+// before the text is cut: half a key would not be found.
 func errorText(text, key string) string {
-	quoted, _ := json.Marshal(key)
-	for _, form := range []string{key, url.QueryEscape(key), url.PathEscape(key), html.EscapeString(key), strings.Trim(string(quoted), `"`)} {
-		text = strings.ReplaceAll(text, form, "<secret>")
-	}
+	text = redact(text, key)
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -73,7 +70,7 @@ func askedWait(h http.Header, now time.Time) time.Duration {
 			return time.Duration(seconds) * time.Second
 		}
 		if at, err := http.ParseTime(value); err == nil && at.After(now) {
-			return at.Sub(now)
+			return time.Duration(math.Ceil(at.Sub(now).Seconds())) * time.Second
 		}
 	}
 	return 0

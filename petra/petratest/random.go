@@ -32,13 +32,22 @@ func Random(seed uint64, cfg RandomConfig) *World {
 	w := NewWorld()
 	r := newRand(seed, 0)
 	tenants := randomTenants(r, cfg)
-	for _, t := range tenants {
-		w.SetTenant(t)
-	}
 	if len(tenants) == 0 {
 		return w
 	}
-	w.Add(history(r, tenants, cfg)...)
+	incidents := history(r, tenants, cfg)
+	first := map[string]time.Time{}
+	for _, in := range incidents { // newest first
+		first[in.TenantID] = in.CreatedAt
+	}
+	for _, t := range tenants {
+		// Nothing is found in a tenant before it is onboarded.
+		if found, ok := first[t.ID]; ok && t.Onboarded.After(found) {
+			t.Onboarded = found.Add(-time.Hour)
+		}
+		w.SetTenant(t)
+	}
+	w.Add(incidents...)
 	if cfg.Every > 0 {
 		w.grow = slots(seed, cfg.Start, cfg.Until, time.Minute, func(r *rand.Rand, start time.Time) []Incident {
 			var fresh []Incident

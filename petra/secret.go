@@ -1,0 +1,73 @@
+package petra
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// secretMark stands where a key stood.
+const secretMark = "<secret>"
+
+// shortestPart is how much of a key is taken for a part of it, in bytes.
+const shortestPart = 8
+
+var htmlNames = map[byte]string{'"': "&quot;", '\'': "&apos;", '&': "&amp;", '<': "&lt;", '>': "&gt;"}
+
+// redact takes the key out of text in which the API may echo it: in any form
+// in which programs escape its characters, and in part, since an answer can
+// break off.
+func redact(text, key string) string {
+	text = escapedKey(key).ReplaceAllString(text, secretMark)
+	var kept strings.Builder
+	for rest := text; rest != ""; {
+		n := shortestPart
+		for n <= len(rest) && strings.Contains(key, rest[:n]) {
+			n++
+		}
+		if n--; n < shortestPart {
+			kept.WriteByte(rest[0])
+			rest = rest[1:]
+			continue
+		}
+		kept.WriteString(secretMark)
+		rest = rest[n:]
+	}
+	return kept.String()
+}
+
+// escapedKey matches the key, each character as it is or as an escape of JSON,
+// URLs or HTML.
+func escapedKey(key string) *regexp.Regexp {
+	var pattern strings.Builder
+	for _, c := range []byte(key) {
+		fmt.Fprintf(&pattern, `(?:\\*%s|(?i:%%%02x|\\+u00%02x|\\+x%02x|&#0*%d;|&#x0*%x;)`, regexp.QuoteMeta(string(c)), c, c, c, c, c)
+		if name := htmlNames[c]; name != "" {
+			pattern.WriteString("|" + name)
+		}
+		pattern.WriteString(")")
+	}
+	return regexp.MustCompile(pattern.String())
+}
+
+// redactedError is an error whose text had the key in it.
+type redactedError struct {
+	error
+	text string
+}
+
+func (e *redactedError) Error() string { return e.text }
+
+func (e *redactedError) Unwrap() error { return e.error }
+
+// redactError takes the key out of an error's text: net/http repeats what it
+// could not read of an answer.
+func redactError(err error, key string) error {
+	if err == nil {
+		return nil
+	}
+	if text := redact(err.Error(), key); text != err.Error() {
+		return &redactedError{err, text}
+	}
+	return err
+}
