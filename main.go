@@ -3,15 +3,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
+	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,19 +28,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
-	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	sloggokit "github.com/tjhop/slog-gokit"
 )
 
+//go:embed VERSION
+var release string
+
 func main() {
+	version.Version = cmp.Or(version.Version, strings.TrimSpace(release)) // go run and go install set none
 	os.Exit(run())
 }
 
 // run is the whole program; it returns the exit status.
 func run() int {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // at once: until then it ends the process
 	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout)
 	file := app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").String()
 	check := app.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
@@ -45,34 +53,29 @@ func run() int {
 	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
-	toolkit := kingpinflag.AddFlags(app, ":9984")
-	var o collector.WebOptions
+	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(app, ":9984")}
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	app.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	app.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").IntVar(&o.MaxRequests)
-	app.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").DurationVar(&o.TimeoutOffset)
+	app.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue(&namedValue{"web.max-requests", func(s string) (err error) { o.MaxRequests, err = strconv.Atoi(s); return err }})
+	app.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").SetValue(&namedValue{"scrape.timeout-offset", func(s string) (err error) { o.TimeoutOffset, err = time.ParseDuration(s); return err }})
 	logLevel := app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
 	logFormat := app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
-	app.Version(version.Print("petra_exporter"))
-	app.HelpFlag.Short('h')
+	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
-	_, err := app.Parse(os.Args[1:])
 	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
+	_, err := app.Parse(os.Args[1:])
 	if err == nil {
 		err = o.Validate()
 	}
-	if err == nil {
+	if err == nil && *check {
 		_, err = load()
 	}
-	if webErr := web.Validate(*toolkit.WebConfigFile); err == nil && webErr != nil {
-		err = fmt.Errorf("--web.config.file: %w", webErr)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
 		return 1
-	}
-	if *check {
+	case *check:
 		return 0
 	}
 	logger, slogger := newLoggers(*logLevel, *logFormat)
@@ -85,9 +88,9 @@ func run() int {
 			return 1
 		}
 		defer api.Close()
-		load = demoConfig(load, api.URL)
+		overrides.Demo = api.URL
 	}
-	if err := serve(ctx, toolkit, o, load, logger, slogger); err != nil {
+	if err := serve(ctx, o, load, hangups, logger, slogger); err != nil {
 		level.Error(logger).Log("msg", "petra_exporter cannot run", "err", err)
 		return 1
 	}
@@ -96,40 +99,34 @@ func run() int {
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
 // flight.
-func serve(ctx context.Context, toolkit *web.FlagConfig, o collector.WebOptions, load func() (*collector.Config, error), logger log.Logger, slogger *slog.Logger) error {
+func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.Config, error), hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
 	level.Info(logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
-	// What ends the server ends the requests too.
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // what ends the server ends the tasks
 	c := collector.New(ctx, logger)
 	if err := configure(ctx, c, load); err != nil {
 		return err
 	}
-	o.Reload = reloader(ctx, c, load, logger)
+	o.Reload = reloader(ctx, c, load, hangups, logger)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
-	if err := c.Register(registry); err != nil {
-		return err
-	}
+	registry.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
 	handler, err := c.Handler(registry, o)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10}
-	var tasks sync.WaitGroup
-	defer tasks.Wait()
-	defer cancel()
 	tasks.Go(c.Run)
 	tasks.Go(func() {
 		<-ctx.Done()
-		// The process is to end within 5 s.
-		timeout, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		timeout, cancel := context.WithTimeout(context.Background(), 4*time.Second) // of the 5 s in which the process ends
 		defer cancel()
 		if err := server.Shutdown(timeout); err != nil {
 			_ = server.Close()
 		}
 	})
-	if err := web.ListenAndServe(server, toolkit, slogger); !errors.Is(err, http.ErrServerClosed) {
+	if err := web.ListenAndServe(server, o.Toolkit, slogger); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	level.Info(logger).Log("msg", "stopping petra_exporter")
@@ -148,7 +145,7 @@ func configure(ctx context.Context, c *collector.Collector, load func() (*collec
 		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
 	})
 	if err != nil {
-		return fmt.Errorf("api: %w", err)
+		return fmt.Errorf("api.tls_config: %w", err)
 	}
 	if err := client.CheckKey(ctx); err != nil {
 		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
@@ -158,7 +155,7 @@ func configure(ctx context.Context, c *collector.Collector, load func() (*collec
 }
 
 // reloader returns what configures anew, and does so at each SIGHUP too.
-func reloader(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error), logger log.Logger) func() error {
+func reloader(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error), hangups <-chan os.Signal, logger log.Logger) func() error {
 	var one sync.Mutex
 	reload := func() error {
 		one.Lock()
@@ -171,8 +168,6 @@ func reloader(ctx context.Context, c *collector.Collector, load func() (*collect
 		level.Info(logger).Log("msg", "configuration reloaded")
 		return nil
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
 			_ = reload()
@@ -181,31 +176,25 @@ func reloader(ctx context.Context, c *collector.Collector, load func() (*collect
 	return reload
 }
 
-// demoConfig points the configuration at the simulated API, for which any key
-// is good.
-func demoConfig(load func() (*collector.Config, error), address string) func() (*collector.Config, error) {
-	key := config.NewInlineSecret(rand.Text())
-	return func() (*collector.Config, error) {
-		cfg, err := load()
-		if err != nil {
-			return nil, err
-		}
-		cfg.Tenants, cfg.API = nil, collector.DefaultAPI()
-		cfg.API.Key = key
-		cfg.API.URL, err = url.Parse(address)
-		return cfg, err
-	}
-}
-
 // newLoggers returns the program's logger and one for exporter-toolkit, which
 // adds time and caller by itself, under the same keys.
 func newLoggers(least, format string) (log.Logger, *slog.Logger) {
-	writer := log.NewSyncWriter(os.Stderr)
-	base := log.NewLogfmtLogger(writer)
-	if format == "json" {
-		base = log.NewJSONLogger(writer)
-	}
-	base = level.NewFilter(base, level.Allow(level.ParseDefault(least, level.InfoValue())))
-	logger := log.With(base, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller)
-	return logger, slog.New(sloggokit.NewGoKitHandler(base, slog.LevelDebug))
+	formats := map[string]func(io.Writer) log.Logger{"logfmt": log.NewLogfmtLogger, "json": log.NewJSONLogger}
+	base := level.NewFilter(formats[format](log.NewSyncWriter(os.Stderr)), level.Allow(level.ParseDefault(least, level.InfoValue())))
+	return log.With(base, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller), slog.New(sloggokit.NewGoKitHandler(base, slog.LevelDebug))
 }
+
+// namedValue is a flag's value whose error names the flag, as kingpin's do not.
+type namedValue struct {
+	flag string
+	set  func(string) error
+}
+
+func (v *namedValue) Set(text string) error {
+	if v.set(text) != nil {
+		return fmt.Errorf("--%s: %q cannot be used; see --help", v.flag, text)
+	}
+	return nil
+}
+
+func (v *namedValue) String() string { return "" }

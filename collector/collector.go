@@ -103,16 +103,6 @@ func (c *Collector) Ready() bool {
 	}
 }
 
-// Register registers the collector and the metrics of the exporter itself.
-func (c *Collector) Register(registry prometheus.Registerer) error {
-	for _, collector := range append(c.metrics.collectors(), c) {
-		if err := registry.Register(collector); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Describe implements [prometheus.Collector]; it is complete.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descs {
@@ -120,6 +110,9 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	for _, vec := range newDurationVecs(false) {
 		vec.Describe(ch)
+	}
+	for _, own := range c.metrics.collectors() {
+		own.Describe(ch)
 	}
 }
 
@@ -137,6 +130,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- upDesc.sample(boolValue(*up))
 	}
 	store.collect(ch, now)
+	for _, own := range c.metrics.collectors() {
+		own.Collect(ch)
+	}
 }
 
 func collectRoute(ch chan<- prometheus.Metric, route string, state routeState, budget petra.BudgetState) {

@@ -58,23 +58,25 @@ type Overrides struct {
 	APIKeyFile string   // --petra.api-key-file
 	APIKey     string   // PETRA_API_KEY: holds only where neither flag nor file name a key
 	Tenants    []string // --petra.tenant
+	Demo       string   // --demo: the address of a simulated API, in place of api and tenants
 }
 
 // maxStatuses is how many remediation statuses a process publishes.
 const maxStatuses = 20
 
-// DefaultAPI is the API section of a configuration that says nothing of it.
-func DefaultAPI() APIConfig {
+// defaultAPI is the API section of a configuration that says nothing of it.
+func defaultAPI() APIConfig {
 	return APIConfig{
 		URL:               &url.URL{Scheme: "https", Host: "api.petrasecurity.com"},
 		RequestsPerMinute: 10,
 		Timeout:           30 * time.Second,
+		HTTP:              config.HTTPClientConfig{ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: true}},
 	}
 }
 
 func defaultConfig() *Config {
 	return &Config{
-		API:                DefaultAPI(),
+		API:                defaultAPI(),
 		RemediatedStatuses: []string{"REMEDIATED"},
 		MaxStaleness:       time.Hour,
 		MaxOpenIncidents:   500,
@@ -118,9 +120,16 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	case cfg.API.Key == nil && o.APIKey != "":
 		cfg.API.Key = config.NewInlineSecret(o.APIKey)
 	}
-	p := &cfg.API.HTTP.ProxyConfig
-	if p.ProxyURL.URL == nil && p.NoProxy == "" && !p.ProxyFromEnvironment {
-		p.ProxyFromEnvironment = true
+	if proxy := cfg.API.HTTP.ProxyURL.URL; cfg.API.URL.Scheme == "http" && proxy != nil && !loopback(proxy.Hostname()) {
+		return nil, errors.New("api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://")
+	}
+	if o.Demo != "" {
+		u, err := url.Parse(o.Demo)
+		if err != nil {
+			return nil, err
+		}
+		cfg.API, cfg.Tenants = defaultAPI(), nil
+		cfg.API.URL, cfg.API.Key = u, config.NewInlineSecret("demo") // any key will do
 	}
 	return cfg, nil
 }
@@ -136,7 +145,7 @@ func (c *Config) plain() bool {
 func apiURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "":
+	case err != nil || u.Hostname() == "":
 		return nil, errors.New("must be a URL such as https://api.petrasecurity.com")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("must have no user, query or fragment")

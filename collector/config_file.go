@@ -5,76 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/config"
-	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
-
-// keys are the keys that a mapping may have, each with what reads its value.
-// The YAML library's own decoding names the value in its errors, which may be a
-// secret, but not the key; here each error names line and key.
-type keys map[string]func(*yaml.Node) error
-
-// keyError is an error of one key, with the line on which it stands.
-type keyError struct {
-	line int
-	key  string
-	err  error
-}
-
-func (e *keyError) Error() string {
-	if e.key == "" {
-		return fmt.Sprintf("%d: %v", e.line, e.err)
-	}
-	return fmt.Sprintf("%d: %s: %v", e.line, e.key, e.err)
-}
-
-// read reads a mapping. A null value leaves the default.
-func (k keys) read(n *yaml.Node) error {
-	if n.Kind != yaml.MappingNode {
-		return fmt.Errorf("must be a mapping of %s", k.names())
-	}
-	seen := map[string]bool{}
-	for i := 0; i < len(n.Content); i += 2 {
-		name, value := n.Content[i], n.Content[i+1]
-		fail := func(err error) error {
-			var inner *keyError
-			if errors.As(err, &inner) {
-				return &keyError{inner.line, strings.TrimSuffix(name.Value+"."+inner.key, "."), inner.err}
-			}
-			return &keyError{name.Line, name.Value, err}
-		}
-		read, known := k[name.Value]
-		switch {
-		case !known:
-			return &keyError{name.Line, name.Value, fmt.Errorf("unknown key; known here: %s", k.names())}
-		case seen[name.Value]:
-			return fail(errors.New("is there twice"))
-		}
-		seen[name.Value] = true
-		if value.Kind == yaml.AliasNode {
-			value = value.Alias
-		}
-		if value.Tag == "!!null" {
-			continue
-		}
-		if err := read(value); err != nil {
-			return fail(err)
-		}
-	}
-	return nil
-}
-
-func (k keys) names() string {
-	return strings.Join(slices.Sorted(maps.Keys(k)), ", ")
-}
 
 // decode reads the content of a configuration file into c.
 func (c *Config) decode(file string, content []byte) error {
@@ -90,23 +27,23 @@ func (c *Config) decode(file string, content []byte) error {
 		return fmt.Errorf("%s: not YAML: %w", file, err)
 	}
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: more than one YAML document; only one is read", file)
+		return fmt.Errorf("%s:%d: a second YAML document; only one is read", file, max(1, second.Line))
 	}
 	root := document.Content[0]
 	if root.Tag == "!!null" {
 		return nil
 	}
-	err := c.keys(filepath.Dir(file)).read(root)
+	err := c.keys(filepath.Dir(file)).read(root, anyKey)
 	if err == nil {
 		err = c.checkStatuses(root)
 	}
-	var inKey *keyError
-	if errors.As(err, &inKey) {
-		return fmt.Errorf("%s:%w", file, err)
-	} else if err != nil {
-		return fmt.Errorf("%s:%d: %w", file, root.Line, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if _, inKey := errors.AsType[*keyError](err); inKey {
+		return fmt.Errorf("%s:%w", file, err)
+	}
+	return fmt.Errorf("%s:%d: %w", file, root.Line, err)
 }
 
 func (c *Config) keys(dir string) keys {
@@ -129,6 +66,8 @@ func (c *Config) keys(dir string) keys {
 // read reads what stands below api: its errors never repeat a value.
 func (a *APIConfig) read(n *yaml.Node, dir string) error {
 	proxy := &a.HTTP.ProxyConfig
+	// Without any proxy key, the environment holds.
+	proxy.ProxyFromEnvironment = !has(n, "proxy_url") && !has(n, "no_proxy") && !has(n, "proxy_from_environment")
 	err := keys{
 		"url": func(n *yaml.Node) (err error) {
 			a.URL, err = apiURL(n.Value)
@@ -146,21 +85,33 @@ func (a *APIConfig) read(n *yaml.Node, dir string) error {
 		},
 		"no_proxy":               text(&proxy.NoProxy),
 		"proxy_from_environment": secretly(boolean(&proxy.ProxyFromEnvironment), "must be true or false"),
-	}.read(n)
-	if err == nil {
-		err = proxy.Validate()
+	}.read(n, likeOurs)
+	switch {
+	case err != nil:
+		return err
+	case proxy.ProxyFromEnvironment && (proxy.ProxyURL.URL != nil || proxy.NoProxy != ""):
+		return &keyError{lineOf(n, "proxy_from_environment"), "proxy_from_environment", errors.New("stands beside proxy_url or no_proxy; keep one")}
+	case proxy.NoProxy != "" && proxy.ProxyURL.URL == nil:
+		return &keyError{lineOf(n, "no_proxy"), "no_proxy", errors.New("means nothing without proxy_url")}
 	}
-	return err
+	return nil
 }
 
 func (a *APIConfig) readAuthorization(n *yaml.Node, dir string) error {
-	var kind, key, file string
-	if err := (keys{"type": text(&kind), "credentials": text(&key), "credentials_file": text(&file)}).read(n); err != nil {
-		return err
-	}
+	var key, file string
+	err := keys{
+		"type": func(n *yaml.Node) error {
+			if !strings.EqualFold(n.Value, "Bearer") {
+				return errors.New("must be Bearer: the API knows no other")
+			}
+			return nil
+		},
+		"credentials":      text(&key),
+		"credentials_file": text(&file),
+	}.read(n, likeOurs)
 	switch {
-	case kind != "" && !strings.EqualFold(kind, "Bearer"):
-		return errors.New("type must be Bearer: the API knows no other")
+	case err != nil:
+		return err
 	case (key == "") == (file == ""):
 		return errors.New("must have either credentials_file or credentials")
 	case file != "":
@@ -176,10 +127,11 @@ func (a *APIConfig) readTLS(n *yaml.Node, dir string) error {
 	secret := func(target *config.Secret) func(*yaml.Node) error { return text((*string)(target)) }
 	version := func(target *config.TLSVersion) func(*yaml.Node) error {
 		return func(n *yaml.Node) error {
-			if n.Decode(target) != nil {
-				return errors.New("must be TLS12 or TLS13")
+			switch n.Value {
+			case "TLS12", "TLS13":
+				return n.Decode(target)
 			}
-			return nil
+			return errors.New("must be TLS12 or TLS13")
 		}
 	}
 	err := keys{
@@ -189,9 +141,12 @@ func (a *APIConfig) readTLS(n *yaml.Node, dir string) error {
 		"server_name":          text(&t.ServerName),
 		"insecure_skip_verify": secretly(boolean(&t.InsecureSkipVerify), "must be true or false"),
 		"min_version":          version(&t.MinVersion), "max_version": version(&t.MaxVersion),
-	}.read(n)
+	}.read(n, likeOurs)
 	if err != nil {
 		return err
+	}
+	if t.MaxVersion != 0 && t.MaxVersion < t.MinVersion {
+		return &keyError{lineOf(n, "max_version"), "max_version", errors.New("is below min_version")}
 	}
 	t.SetDirectory(dir)
 	return t.Validate()
@@ -203,14 +158,14 @@ func (c *Config) readTenants(n *yaml.Node) error {
 	}
 	for _, item := range n.Content {
 		var id string
-		err := keys{"id": text(&id)}.read(item)
+		err := keys{"id": text(&id)}.read(item, anyKey)
 		if err == nil {
 			err = c.addTenant(id)
 		}
-		var inKey *keyError
-		if err != nil && !errors.As(err, &inKey) {
-			return &keyError{item.Line, "", err}
-		} else if err != nil {
+		if _, inKey := errors.AsType[*keyError](err); err != nil && !inKey {
+			err = &keyError{item.Line, "", err}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -261,83 +216,4 @@ func (c *Config) checkStatuses(root *yaml.Node) error {
 		return &keyError{lineOf(root, "remediated_statuses"), "remediated_statuses", errors.New("must name at least one status")}
 	}
 	return nil
-}
-
-// lineOf is the line of a key of a mapping; where the key is not there, its
-// default holds, and the mapping's own line is the nearest.
-func lineOf(mapping *yaml.Node, key string) int {
-	for i := 0; i < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i].Line
-		}
-	}
-	return mapping.Line
-}
-
-// secretly replaces a reader's error, which repeats the value.
-func secretly(read func(*yaml.Node) error, reason string) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		if read(n) != nil {
-			return errors.New(reason)
-		}
-		return nil
-	}
-}
-
-func text(target *string) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		if n.Kind != yaml.ScalarNode || n.Value == "" {
-			return errors.New("must be a text that is not empty")
-		}
-		*target = n.Value
-		return nil
-	}
-}
-
-func texts(target *[]string) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		if n.Kind != yaml.SequenceNode {
-			return errors.New("must be a list such as [REMEDIATED]")
-		}
-		*target = nil
-		for _, item := range n.Content {
-			var value string
-			if err := text(&value)(item); err != nil {
-				return &keyError{item.Line, "", err}
-			}
-			*target = append(*target, strings.TrimSpace(value))
-		}
-		return nil
-	}
-}
-
-func duration(target *time.Duration, least time.Duration) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		d, err := model.ParseDuration(n.Value)
-		if err != nil || time.Duration(d) < least {
-			return fmt.Errorf("%q is no duration such as 90s, 5m, 1h or 30d, of at least %s", n.Value, model.Duration(least))
-		}
-		*target = time.Duration(d)
-		return nil
-	}
-}
-
-func integer(target *int, least int) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		i, err := strconv.Atoi(n.Value)
-		if err != nil || i < least {
-			return fmt.Errorf("%q is no whole number of at least %d", n.Value, least)
-		}
-		*target = i
-		return nil
-	}
-}
-
-func boolean(target *bool) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		if n.Tag != "!!bool" {
-			return fmt.Errorf("%q is neither true nor false", n.Value)
-		}
-		return n.Decode(target)
-	}
 }

@@ -49,9 +49,7 @@ func newExporter(t *testing.T, api *petratest.API, yaml string) *exporter {
 		t.Fatal(err)
 	}
 	e.registry = prometheus.NewPedanticRegistry()
-	if err := e.collector.Register(e.registry); err != nil {
-		t.Fatal(err)
-	}
+	e.registry.MustRegister(e.collector)
 	handler, err := e.collector.Handler(e.registry, collector.WebOptions{
 		TelemetryPath: "/metrics", Lifecycle: true, Reload: func() error { return e.configure(yaml) },
 		ScrapeOptions: collector.ScrapeOptions{TimeoutOffset: 500 * time.Millisecond, MaxRequests: 40},

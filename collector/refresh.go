@@ -97,7 +97,10 @@ func (r *refresher) refreshOnce() {
 		return
 	}
 	asked, good := r.readAll(w, reads)
-	if !asked {
+	switch {
+	case r.ctx.Err() != nil:
+		return // the shutdown has ended the requests, which says nothing of the API
+	case !asked:
 		r.metrics.deferred.WithLabelValues(deferredNoBudget).Inc()
 		return
 	}

@@ -29,7 +29,7 @@ func (r *refresher) failed(w world, id string, err error) {
 		r.hold = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrRateLimited) || errors.Is(err, petra.ErrKey)
 	}
 	r.mu.Unlock()
-	if id == "" || unauthorized {
+	if id == "" || unauthorized || errors.Is(err, petra.ErrKey) {
 		r.routeFailed(petra.RouteIncidents, err)
 		return
 	}
@@ -42,8 +42,8 @@ func (r *refresher) failed(w world, id string, err error) {
 // routeFailed remembers the failure of a request, and logs it where the one
 // before did not fail in the same way.
 func (r *refresher) routeFailed(route petra.Route, err error) {
-	var status *petra.StatusError
-	longWait := errors.As(err, &status) && status.Asked > 0
+	status, ok := errors.AsType[*petra.StatusError](err)
+	longWait := ok && status.Asked > 0
 	if before := r.remember(route, err, true); before != kindOf(err) || longWait {
 		level.Error(r.logger).Log("msg", "request failed", "route", route, "err", err)
 	}
@@ -86,8 +86,7 @@ func (r *refresher) warn(notes []note) {
 // kindOf tells failures apart that the log should tell apart: not the body of
 // an answer, which may differ each time.
 func kindOf(err error) string {
-	var status *petra.StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*petra.StatusError](err); ok {
 		return "status " + strconv.Itoa(status.Code)
 	}
 	return err.Error()

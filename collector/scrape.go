@@ -45,7 +45,7 @@ func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions
 		}
 		defer inFlight.Add(-1)
 		timeout := scrapeTimeout(r.Header)
-		reserve := max(o.TimeoutOffset, min(time.Duration(writing.Load()), timeout/2))
+		reserve := o.TimeoutOffset + min(time.Duration(writing.Load()), timeout/2)
 		if !c.wait(r, timeout-reserve) {
 			return
 		}

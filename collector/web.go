@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"regexp"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,8 @@ import (
 // WebOptions are what the exporter serves beside the metrics, and how.
 type WebOptions struct {
 	ScrapeOptions
+	// Toolkit is where to listen, with which certificates and passwords.
+	Toolkit *web.FlagConfig
 	// TelemetryPath is the path of the metrics.
 	TelemetryPath string
 	// Lifecycle allows POST /-/reload.
@@ -29,7 +32,7 @@ var (
 
 // Validate returns an error that names the flag of a bad option.
 func (o WebOptions) Validate() error {
-	if !telemetryPath.MatchString(o.TelemetryPath) || reservedPath.MatchString(o.TelemetryPath) {
+	if !telemetryPath.MatchString(o.TelemetryPath) || path.Clean(o.TelemetryPath) != o.TelemetryPath || reservedPath.MatchString(o.TelemetryPath) {
 		return fmt.Errorf("--web.telemetry-path: %q must be a path such as /metrics, and neither /status nor below /-/", o.TelemetryPath)
 	}
 	if o.MaxRequests < 0 {
@@ -37,6 +40,11 @@ func (o WebOptions) Validate() error {
 	}
 	if o.TimeoutOffset < 0 {
 		return fmt.Errorf("--scrape.timeout-offset: %s is negative", o.TimeoutOffset)
+	}
+	if o.Toolkit != nil && o.Toolkit.WebConfigFile != nil {
+		if err := web.Validate(*o.Toolkit.WebConfigFile); err != nil {
+			return fmt.Errorf("--web.config.file: %w", err)
+		}
 	}
 	return nil
 }

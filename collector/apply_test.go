@@ -1,0 +1,125 @@
+package collector
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+// TestAnswersInFlight: of two answers in flight, the one that was asked for
+// earlier says nothing about what the later one covered, and is a read all the
+// same. Requests are made by hand, since their order of arrival is the point.
+func TestAnswersInFlight(t *testing.T) {
+	begun := time.Now()
+	at := func(seconds int) time.Time { return begun.Add(time.Duration(seconds) * time.Second) }
+	incident := func(id, status string, created time.Time) petra.Incident {
+		return petra.Incident{ID: id, RemediationStatus: status, CreatedAt: created, OccurredAt: created, Tenant: petra.Tenant{ID: "A"}}
+	}
+	answer := func(incidents ...petra.Incident) *petra.Incidents {
+		return &petra.Incidents{Incidents: incidents, Received: len(incidents), Date: begun}
+	}
+	// cut is an answer that is full: its oldest incident is an hour old.
+	cut := func(incidents ...petra.Incident) *petra.Incidents {
+		a := answer(incidents...)
+		a.Incidents = append(a.Incidents, petra.Incident{ID: "oldest", CreatedAt: at(-3600), Tenant: petra.Tenant{ID: "B"}})
+		a.Received = petra.MaxIncidents
+		return a
+	}
+	s := newStore(loadTestConfig(t))
+	if _, err := s.applyTenants([]petra.Tenant{{ID: "A"}, {ID: "B"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	newer, older := incident("newer", "ACTIVE", at(-60)), incident("older", "ACTIVE", at(-7200))
+	s.apply(reading{start: at(0), end: at(1), answer: answer(newer, older)})
+
+	// A whole read of A is asked for at 10 s, a head at 20 s; the head is there first.
+	newerDone, olderDone := newer, older
+	newerDone.RemediationStatus, olderDone.RemediationStatus = "REMEDIATED", "REMEDIATED"
+	late := incident("late", "ACTIVE", at(15))
+	s.apply(reading{start: at(20), end: at(21), answer: cut(late, newerDone)})
+	gone := incident("gone", "ACTIVE", at(5)) // withdrawn before the head
+	s.apply(reading{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
+
+	a := s.tenants["A"]
+	got := map[string]string{}
+	for id, i := range a.incidents {
+		if i.present {
+			got[id] = fmt.Sprint(i.status.label, " ", !i.missing.IsZero())
+		}
+	}
+	want := map[string]string{
+		"late":  "ACTIVE false",     // the head told it; that the whole read lacks it means nothing
+		"newer": "REMEDIATED false", // the head knew better
+		"older": "REMEDIATED false", // out of the head's reach
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !a.whole.Equal(at(10)) || !a.covered.Equal(at(20)) {
+		t.Errorf("read whole at %s, covered at %s; want 10 s and 20 s after %s", a.whole, a.covered, begun)
+	}
+}
+
+// TestSpan: what an answer covers.
+func TestSpan(t *testing.T) {
+	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
+	day := func(n int) time.Time { return now.AddDate(0, 0, n-10) }
+	full := &petra.Incidents{Received: petra.MaxIncidents, Incidents: []petra.Incident{{CreatedAt: day(8)}, {CreatedAt: day(5)}}}
+	untimed := &petra.Incidents{Received: petra.MaxIncidents, Incidents: []petra.Incident{{}}}
+	short := &petra.Incidents{Received: 2, Incidents: full.Incidents}
+	for name, c := range map[string]struct {
+		of      string
+		since   time.Time // asked for
+		bound   time.Time // configured now
+		answer  *petra.Incidents
+		foreign int
+		whole   bool
+		covers  map[int]bool // by day; day 0 is unknown
+	}{
+		"head":                         {answer: short, whole: true, covers: map[int]bool{0: true, 1: true, 9: true}},
+		"cut head":                     {answer: full, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"whole read":                   {of: "A", answer: short, whole: true, covers: map[int]bool{0: true, 1: true}},
+		"full whole read":              {of: "A", answer: full, whole: true, covers: map[int]bool{0: false, 4: false, 5: true, 6: true}},
+		"full one with others":         {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
+		"full without times":           {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
+		"full whole one without times": {of: "A", answer: untimed, covers: map[int]bool{0: false, 9: false}},
+		"head since":                   {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: false, 2: false, 3: true}},
+		"cut head past since":          {answer: full, since: day(6), bound: day(6), whole: true, covers: map[int]bool{5: false, 6: true}},
+		"bound moved back":             {answer: short, since: day(3), bound: day(1), covers: map[int]bool{2: false, 3: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := reading{of: c.of, since: c.since, answer: c.answer}
+			s := r.span(c.foreign, c.bound)
+			if got := s.whole(&tenant{}); got != c.whole {
+				t.Errorf("whole: %t", got)
+			}
+			for n, want := range c.covers {
+				created := day(n)
+				if n == 0 {
+					created = time.Time{}
+				}
+				if got := s.covers(created); got != want {
+					t.Errorf("covers day %d: %t", n, got)
+				}
+			}
+		})
+	}
+	// A tenant that was onboarded after a cut head's oldest was read whole by it.
+	head := (&reading{answer: full}).span(0, time.Time{})
+	for n, want := range map[int]bool{4: false, 5: false, 6: true} {
+		if got := head.whole(&tenant{Tenant: petra.Tenant{Onboarded: day(n)}}); got != want {
+			t.Errorf("onboarded on day %d: whole is %t", n, got)
+		}
+	}
+}
+
+func loadTestConfig(t *testing.T) *Config {
+	t.Helper()
+	cfg, err := LoadConfig("", Overrides{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}

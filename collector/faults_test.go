@@ -1,0 +1,207 @@
+package collector_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+)
+
+// smallWorld has three tenants, each with a remediated incident and an open one.
+func smallWorld(now time.Time) *petratest.World {
+	w := petratest.NewWorld()
+	for _, id := range []string{"Aaaaa1", "Bbbbb2", "Ccccc3"} {
+		w.SetTenant(petratest.Tenant{ID: id, Name: "Tenant " + id, MicrosoftID: "00000000-0000-0000-0000-0000000000" + strings.ToLower(id[:2]), Onboarded: now.Add(-1000 * time.Hour)})
+		w.Add(
+			petratest.Incident{ID: "done-" + id, TenantID: id, CreatedAt: now.Add(-50 * time.Hour), OccurredAt: now.Add(-51 * time.Hour), RemediatedAt: now.Add(-49 * time.Hour), Live: true},
+			petratest.Incident{ID: "open-" + id, TenantID: id, CreatedAt: now.Add(-2 * time.Hour), OccurredAt: now.Add(-3 * time.Hour)},
+		)
+	}
+	return w
+}
+
+// TestEveryFault holds for each fault of the simulated API, in both modes: what
+// is known stays, the tenant is down, the log names the failure once and without
+// the key, and the exporter recovers by itself.
+func TestEveryFault(t *testing.T) {
+	// What an answer cannot be told from a good one by.
+	looksGood := map[string][]petratest.FaultKind{
+		"head":  {petratest.EmptyList, petratest.IgnoredFilter},
+		"plain": {petratest.EmptyList, petratest.IgnoredFilter},
+	}
+	for mode, yaml := range map[string]string{
+		"head":  "api: {timeout: 5s}",
+		"plain": "api: {timeout: 5s}\ntenants: [{id: Aaaaa1}]",
+	} {
+		for _, kind := range petratest.FaultKinds() {
+			t.Run(mode+"/"+string(kind), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+					e := newExporter(t, api, yaml)
+					e.scrape().want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 1)
+					api.SetFault(petratest.Fault{Kind: kind, Match: func(r petratest.Request) bool { return r.Route == petratest.RouteIncidents }})
+					for range 2 {
+						time.Sleep(15 * time.Second)
+						s := e.scrape()
+						s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+						s.want(t, `petra_open_incident_live{incident_id="open-Aaaaa1",tenant_id="Aaaaa1"}`, 0)
+						s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+						good := slices.Contains(looksGood[mode], kind)
+						s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, map[bool]float64{true: 1, false: 0}[good])
+						if n := e.log.lines("err="); n != 1 && !good || n != 0 && good {
+							t.Errorf("%d lines with an error in the log:\n%s", n, e.log)
+						}
+						if good {
+							break // a second such answer is another story
+						}
+					}
+					api.ClearFault()
+					time.Sleep(75 * time.Second) // a 429 is waited out
+					s := e.scrape()
+					s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 1)
+					s.want(t, `petra_up`, 1)
+					s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+					for _, leak := range []string{testKey, testKey[:8], testKey[8:]} {
+						if strings.Contains(e.log.String(), leak) {
+							t.Errorf("the log has the key:\n%s", e.log)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestEmptyListTwice: one wrong empty answer must not close every page; a
+// second one, 30 s later, is believed.
+func TestEmptyListTwice(t *testing.T) {
+	for mode, yaml := range map[string]string{"head": "", "plain": "tenants: [{id: Aaaaa1}]"} {
+		t.Run(mode, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+				e := newExporter(t, api, yaml)
+				e.scrape()
+				api.SetFault(petratest.Fault{Kind: petratest.EmptyList, Match: func(r petratest.Request) bool { return r.Route == petratest.RouteIncidents }})
+				for _, step := range []struct {
+					wait time.Duration
+					open float64
+				}{{15 * time.Second, 1}, {15 * time.Second, 1}, {15 * time.Second, 0}} {
+					time.Sleep(step.wait)
+					e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, step.open)
+				}
+				s := e.scrape()
+				s.wantNone(t, "petra_open_incident_info")
+				s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+				api.ClearFault()
+				time.Sleep(15 * time.Second)
+				s = e.scrape()
+				s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+				s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+			})
+		})
+	}
+}
+
+// TestUnauthorized: a 401 sets every tenant down, and until a request succeeds
+// a refresh makes one head only.
+func TestUnauthorized(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+		e := newExporter(t, api, "tenants: [{id: Aaaaa1}, {id: Bbbbb2}]")
+		e.scrape()
+		api.SetKeys("another")
+		time.Sleep(15 * time.Second)
+		s := e.scrape()
+		s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 0)
+		s.want(t, `petra_tenant_up{tenant_id="Bbbbb2"}`, 0)
+		s.want(t, `petra_up`, 0)
+		before := len(api.Requests())
+		for range 4 {
+			time.Sleep(15 * time.Second)
+			e.scrape()
+		}
+		asked := api.Requests()[before:]
+		if len(asked) != 4 {
+			t.Errorf("%d requests in 4 scrapes, want 4: %v", len(asked), asked)
+		}
+		for _, r := range asked {
+			if !petratest.IsHead(r) {
+				t.Errorf("want heads only, got %+v", r)
+			}
+		}
+		api.SetKeys(testKey)
+		time.Sleep(15 * time.Second)
+		e.scrape().want(t, `petra_tenant_up{tenant_id="Bbbbb2"}`, 1)
+		time.Sleep(15 * time.Second)
+		e.scrape()
+		if last := api.Requests(); !petratest.IsWhole(last[len(last)-1]) && !petratest.IsTenants(last[len(last)-1]) {
+			t.Errorf("want whole reads again, got %+v", last[len(last)-1])
+		}
+	})
+}
+
+// TestDeniedTenant: a 403 or 404 for one tenant concerns that tenant alone.
+func TestDeniedTenant(t *testing.T) {
+	for _, kind := range []petratest.FaultKind{petratest.Status403, petratest.Status404} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				world := bigWorld(time.Now())
+				api := petratest.NewAPI(world, petratest.Options{})
+				e := newExporter(t, api, "max_staleness: 10m")
+				runScrapes(e, 3*time.Minute)
+				e.scrape().want(t, `petra_tenants{state="complete"}`, 3)
+				api.SetFault(petratest.Fault{Kind: kind, Match: func(r petratest.Request) bool { return r.TenantID == "Aaaaa1" }})
+				runScrapes(e, 3*time.Minute)
+				s := e.scrape()
+				s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 0)
+				s.want(t, `petra_tenant_up{tenant_id="Bbbbb2"}`, 1)
+				s.want(t, `petra_up`, 1)
+				s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+				if n := e.log.lines("tenant cannot be read"); n != 1 {
+					t.Errorf("the log has the failure %d times:\n%s", n, e.log)
+				}
+				// What heads do not reach grows stale; what they reach does not.
+				world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+				runScrapes(e, 12*time.Minute)
+				s = e.scrape()
+				for key := range s.named("petra_open_incidents") {
+					if label(key, "tenant_id") == "Aaaaa1" {
+						t.Errorf("stale, but there is %s", key)
+					}
+				}
+				s.want(t, `petra_open_incident_live{incident_id="new",tenant_id="Aaaaa1"}`, 0)
+				if _, ok := s.value(`petra_open_incident_live{incident_id="open-Aaaaa1",tenant_id="Aaaaa1"}`); ok {
+					t.Error("an incident out of a head's reach is told after max_staleness")
+				}
+				s.want(t, `petra_tenants{state="stale"}`, 1)
+				api.ClearFault()
+				runScrapes(e, 3*time.Minute)
+				s = e.scrape()
+				s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 1)
+				s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 2)
+			})
+		})
+	}
+}
+
+// bigWorld is smallWorld with so many newer incidents that a head is cut and
+// reaches none of the tenants' own.
+func bigWorld(now time.Time) *petratest.World {
+	w := smallWorld(now)
+	for i := range 600 {
+		at := now.Add(-time.Hour).Add(time.Duration(i) * time.Second)
+		w.Add(petratest.Incident{ID: "flood-" + time.Duration(i).String(), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at.Add(time.Second)})
+	}
+	return w
+}
+
+// runScrapes lets time pass with a scrape each 15 s.
+func runScrapes(e *exporter, d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		sleepUntil(time.Now().Truncate(15 * time.Second).Add(15 * time.Second))
+		e.collector.Refresh()
+	}
+}

@@ -1,0 +1,331 @@
+package collector_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+)
+
+// TestKnownOrNotSaid: single facts are told as soon as an answer held the
+// incident, counts only once the tenant was read whole, recent incidents once
+// the whole window is known.
+func TestKnownOrNotSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := bigWorld(now)
+		world.Add(petratest.Incident{ID: "newest", TenantID: "Ccccc3", CreatedAt: now.Add(-time.Minute), OccurredAt: now.Add(-2 * time.Minute)})
+		api := petratest.NewAPI(world, petratest.Options{})
+		e := newExporter(t, api, "recent_window: 10m")
+		s := e.scrape()
+		s.want(t, `petra_tenants{state="pending"}`, 3)
+		s.want(t, `petra_open_incident_live{incident_id="newest",tenant_id="Ccccc3"}`, 0)
+		s.want(t, `petra_last_incident_created_timestamp_seconds{tenant_id="Ccccc3"}`, float64(now.Add(-time.Minute).Unix()))
+		for _, name := range []string{"petra_incidents", "petra_open_incidents", "petra_incidents_raised_total", "petra_oldest_open_incident_created_timestamp_seconds", "petra_incident_dwell_time_seconds_count", "petra_open_incidents_unlisted"} {
+			s.wantNone(t, name)
+		}
+		// The window is shorter than what the head reaches.
+		s.want(t, `petra_recent_incident_created_timestamp_seconds{incident_id="newest",live="false",tenant_id="Ccccc3"}`, float64(now.Add(-time.Minute).Unix()))
+		s.want(t, `petra_tenant_up{tenant_id="Ccccc3"}`, 1)
+		s.wantNone(t, "petra_tenant_last_full_read_timestamp_seconds")
+
+		runScrapes(e, 3*time.Minute)
+		s = e.scrape()
+		s.want(t, `petra_tenants{state="complete"}`, 3)
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Ccccc3"}`, 2)
+		s.want(t, `petra_incidents{live="true",remediation_status="REMEDIATED",tenant_id="Ccccc3"}`, 1)
+		s.want(t, `petra_incidents{live="false",remediation_status="REMEDIATED",tenant_id="Ccccc3"}`, 0)
+		s.want(t, `petra_incidents_raised_total{tenant_id="Ccccc3"}`, 3)
+		s.want(t, `petra_tenant_incidents_truncated{tenant_id="Bbbbb2"}`, 1)
+	})
+}
+
+// TestRecentWindowNotReached: a cut head that does not reach the whole window
+// says nothing of recent incidents.
+func TestRecentWindowNotReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newExporter(t, petratest.NewAPI(bigWorld(time.Now()), petratest.Options{}), "")
+		e.scrape().wantNone(t, "petra_recent_incident_created_timestamp_seconds")
+		runScrapes(e, 3*time.Minute)
+		s := e.scrape()
+		s.want(t, `petra_recent_incident_dwell_time_seconds{incident_id="done-Aaaaa1",live="true",tenant_id="Aaaaa1"}`, 7200)
+	})
+}
+
+// TestFirstSeen: what the first read of a tenant finds was not seen first
+// then; what comes later was.
+func TestFirstSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := smallWorld(now)
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		s := e.scrape()
+		s.want(t, `petra_recent_incident_first_seen_timestamp_seconds{incident_id="open-Aaaaa1",live="false",tenant_id="Aaaaa1"}`, float64(now.Add(-2*time.Hour).Unix()))
+		time.Sleep(10 * time.Second)
+		world.Add(petratest.Incident{ID: "late", TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-90 * time.Minute), RemediatedAt: now})
+		time.Sleep(10 * time.Second)
+		s = e.scrape()
+		s.want(t, `petra_recent_incident_first_seen_timestamp_seconds{incident_id="late",live="false",tenant_id="Aaaaa1"}`, float64(time.Now().Unix()))
+		found := map[string]bool{}
+		for _, metric := range e.family("petra_incident_dwell_time_seconds").GetMetric() {
+			for _, bucket := range metric.GetHistogram().GetBucket() {
+				for _, l := range bucket.GetExemplar().GetLabel() {
+					found[l.GetValue()] = true
+				}
+			}
+		}
+		if !found["late"] || found["done-Aaaaa1"] {
+			t.Errorf("exemplars of %v, want one of late, and none of what the first read found", found)
+		}
+	})
+}
+
+// TestWithdrawn: what the API withdraws leaves the gauges, and stays counted.
+func TestWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := bigWorld(time.Now())
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		runScrapes(e, 3*time.Minute)
+		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		world.Update("open-Aaaaa1", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
+		runScrapes(e, 4*time.Minute)
+		s := e.scrape()
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 0)
+		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+		s.want(t, `petra_incident_detection_time_seconds_count{live="false",tenant_id="Aaaaa1"}`, 1)
+	})
+}
+
+// TestTruncated: an open incident that a full whole read no longer reaches
+// stays published for 30 days; another leaves the gauges.
+func TestTruncated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := smallWorld(now)
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "tenants: [{id: Aaaaa1}]")
+		e.scrape().want(t, `petra_tenant_incidents_truncated{tenant_id="Aaaaa1"}`, 0)
+		for i := range 500 {
+			world.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, RemediatedAt: now})
+		}
+		time.Sleep(time.Minute)
+		s := e.scrape()
+		s.want(t, `petra_tenant_incidents_truncated{tenant_id="Aaaaa1"}`, 1)
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		s.want(t, `petra_open_incident_live{incident_id="open-Aaaaa1",tenant_id="Aaaaa1"}`, 0)
+		s.want(t, `petra_incidents{live="true",remediation_status="REMEDIATED",tenant_id="Aaaaa1"}`, 0)
+		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 502)
+		time.Sleep(31 * 24 * time.Hour)
+		s = e.scrape()
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 0)
+		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 502)
+	})
+}
+
+// TestStale: past max_staleness the series of incidents end, and return with
+// their values.
+func TestStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		e := newExporter(t, api, "max_staleness: 10m")
+		e.scrape()
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+		runScrapes(e, 9*time.Minute)
+		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		runScrapes(e, 2*time.Minute)
+		s := e.scrape()
+		for _, name := range []string{"petra_open_incidents", "petra_incidents", "petra_incidents_raised_total", "petra_incident_dwell_time_seconds_count", "petra_open_incident_info", "petra_recent_incident_created_timestamp_seconds", "petra_last_incident_created_timestamp_seconds"} {
+			s.wantNone(t, name)
+		}
+		s.want(t, `petra_tenants{state="stale"}`, 3)
+		s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 0)
+		api.ClearFault()
+		time.Sleep(15 * time.Second)
+		s = e.scrape()
+		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+	})
+}
+
+// TestLongOutage: where incidents may have come and gone out of a head's reach
+// during an outage, the tenants are pending until they are read whole again.
+func TestLongOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := smallWorld(time.Now())
+		api := petratest.NewAPI(world, petratest.Options{})
+		e := newExporter(t, api, "")
+		runScrapes(e, 2*time.Minute)
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+		runScrapes(e, 10*time.Minute)
+		for i := range 700 {
+			at := time.Now().Add(-9 * time.Minute).Add(time.Duration(i) * 500 * time.Millisecond)
+			world.Add(petratest.Incident{ID: fmt.Sprint("burst-", i), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at})
+		}
+		api.ClearFault()
+		sleepUntil(time.Now().Truncate(30 * time.Second).Add(30 * time.Second))
+		s := e.scrape()
+		s.want(t, `petra_tenants{state="pending"}`, 3)
+		s.wantNone(t, "petra_open_incidents")
+		s.want(t, `petra_open_incident_live{incident_id="open-Aaaaa1",tenant_id="Aaaaa1"}`, 0)
+		runScrapes(e, 2*time.Minute)
+		s = e.scrape()
+		s.want(t, `petra_tenants{state="complete"}`, 3)
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+	})
+}
+
+// TestWrongTenant: an incident of another tenant in a tenant's answer is
+// dropped and counted, once.
+func TestWrongTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		e := newExporter(t, api, "tenants: [{id: Aaaaa1}]")
+		e.scrape()
+		api.SetFault(petratest.Fault{Kind: petratest.IgnoredFilter})
+		for range 3 {
+			time.Sleep(15 * time.Second)
+			s := e.scrape()
+			s.want(t, `petra_incidents_rejected_total{reason="wrong_tenant"}`, 4)
+			s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+			if n := len(s.named("petra_incidents_raised_total")); n != 1 {
+				t.Errorf("%d tenants are published, want 1", n)
+			}
+		}
+	})
+}
+
+// TestListedStaysListed: a flood of open incidents takes no place from one
+// that has its series; free places go to the newest.
+func TestListedStaysListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := smallWorld(now)
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "max_open_incidents: 3")
+		e.scrape()
+		for i := range 5 {
+			world.Add(petratest.Incident{ID: fmt.Sprint("flood-", i), TenantID: "Aaaaa1", CreatedAt: now.Add(time.Duration(i) * time.Second), OccurredAt: now})
+		}
+		time.Sleep(15 * time.Second)
+		s := e.scrape()
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 6)
+		s.want(t, `petra_open_incidents_unlisted{tenant_id="Aaaaa1"}`, 3)
+		for _, id := range []string{"open-Aaaaa1", "flood-4", "flood-3"} {
+			s.want(t, `petra_open_incident_live{incident_id="`+id+`",tenant_id="Aaaaa1"}`, 0)
+		}
+	})
+}
+
+// TestStatuses: the statuses are an open set, compared without case; at most 20
+// are published.
+func TestStatuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := petratest.NewWorld()
+		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		add := func(id, status string) {
+			world.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: status})
+		}
+		add("fp", "False_Positive")
+		add("progress", "IN_PROGRESS")
+		add("odd", "ODD")
+		world.Add(petratest.Incident{ID: "none", TenantID: "Aaaaa1", CreatedAt: now, Raw: []byte(`{"id":"none","createdAt":"` + now.Format(time.RFC3339) + `","tenant":{"petraTenantId":"Aaaaa1"}}`)})
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "closed_statuses: [FALSE_POSITIVE]\nopen_statuses: [in_progress]")
+		s := e.scrape()
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 3)
+		s.want(t, `petra_incidents{live="false",remediation_status="False_Positive",tenant_id="Aaaaa1"}`, 1)
+		s.want(t, `petra_incidents{live="true",remediation_status="False_Positive",tenant_id="Aaaaa1"}`, 0)
+		s.want(t, `petra_incidents{live="false",remediation_status="UNKNOWN",tenant_id="Aaaaa1"}`, 1)
+		s.want(t, `petra_remediation_status_info{meaning="unknown",remediation_status="ODD"}`, 1)
+		s.want(t, `petra_remediation_status_info{meaning="closed",remediation_status="False_Positive"}`, 1)
+		s.want(t, `petra_remediation_status_info{meaning="open",remediation_status="IN_PROGRESS"}`, 1)
+		if n := e.log.lines("remediation_status=ODD incidents=1"); n != 1 {
+			t.Errorf("the log names the new status %d times:\n%s", n, e.log)
+		}
+		for i := range 30 {
+			add(fmt.Sprint("many-", i), fmt.Sprint("S", i))
+		}
+		time.Sleep(15 * time.Second)
+		s = e.scrape()
+		if other, _ := s.value(`petra_incidents{live="false",remediation_status="OTHER",tenant_id="Aaaaa1"}`); other == 0 {
+			t.Error("no incident counts under OTHER")
+		}
+		distinct := map[string]bool{}
+		total := 0.0
+		for key, v := range s.named("petra_incidents") {
+			distinct[label(key, "remediation_status")] = true
+			total += v
+		}
+		delete(distinct, "OTHER")
+		if len(distinct) > 20 || total != 34 {
+			t.Errorf("%d statuses with %v incidents, want at most 20 with 34", len(distinct), total)
+		}
+	})
+}
+
+// TestBadFields: what cannot be used of an incident is counted once, and costs
+// only the metrics that need it.
+func TestBadFields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := petratest.NewWorld()
+		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		for id, raw := range map[string]string{
+			"bad-time":  `{"id":"bad-time","createdAt":"yesterday","occurredAt":"1969-01-01T00:00:00Z","remediationStatus":"ACTIVE","isLive":"yes","tenant":{"petraTenantId":"Aaaaa1"}}`,
+			"bad-dwell": `{"id":"bad-dwell","createdAt":"CREATED","occurredAt":"CREATED","remediationStatus":"REMEDIATED","isLive":true,"dwellTimeMinutes":"5","tenant":{"petraTenantId":"Aaaaa1"}}`,
+			"negative":  `{"id":"negative","createdAt":"CREATED","occurredAt":"CREATED","remediationStatus":"REMEDIATED","isLive":true,"dwellTimeMinutes":-5,"tenant":{"petraTenantId":"Aaaaa1"}}`,
+			"no-id":     `{"createdAt":"CREATED","tenant":{"petraTenantId":"Aaaaa1"}}`,
+			"no-tenant": `{"id":"x","createdAt":"CREATED"}`,
+			"no-object": `[1]`,
+		} {
+			raw = strings.ReplaceAll(raw, "CREATED", now.UTC().Format(time.RFC3339))
+			world.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: now, Raw: []byte(raw)})
+		}
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		for range 3 {
+			time.Sleep(15 * time.Second)
+			s := e.scrape()
+			for reason, n := range map[string]float64{"bad_time": 1, "bad_dwell": 1, "no_id": 1, "wrong_tenant": 1, "bad_json": 1} {
+				s.want(t, `petra_incidents_rejected_total{reason="`+reason+`"}`, n)
+			}
+			s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 3)
+			s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+			s.want(t, `petra_open_incident_created_timestamp_seconds{incident_id="bad-time",tenant_id="Aaaaa1"}`, float64(now.Unix()))
+			s.wantNone(t, "petra_open_incident_occurred_timestamp_seconds")
+			s.want(t, `petra_incident_dwell_time_seconds_count{live="true",tenant_id="Aaaaa1"}`, 1)
+			s.want(t, `petra_incident_dwell_time_seconds_sum{live="true",tenant_id="Aaaaa1"}`, 0)
+		}
+	})
+}
+
+// TestContradictions: answers that contradict themselves never cost a scrape.
+func TestContradictions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := smallWorld(now)
+		world.SetTenant(petratest.Tenant{ID: "Ddddd4", Name: "Tenant Aaaaa1"})
+		for i, tenant := range []string{"Aaaaa1", "Aaaaa1", "Bbbbb2"} {
+			raw := fmt.Sprintf(`{"id":"twice","createdAt":%q,"occurredAt":%q,"remediationStatus":"S%d","url":"javascript:alert(1)","tenant":{"petraTenantId":%q,"name":"a\u0000b\u202ec"}}`, now.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), i, tenant)
+			world.Add(petratest.Incident{ID: fmt.Sprint("twice-", i), TenantID: tenant, CreatedAt: now, Raw: []byte(raw)})
+		}
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		s := e.scrape()
+		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 3)
+		s.want(t, `petra_incidents_raised_total{tenant_id="Bbbbb2"}`, 3)
+		e.family("petra_up") // fails the test if a series could not be gathered
+		infos := 0
+		for key := range s.named("petra_open_incident_info") {
+			if label(key, "incident_id") == "twice" {
+				infos++
+				if label(key, "url") != "" {
+					t.Errorf("a URL that is not http(s) is published: %s", key)
+				}
+			}
+		}
+		if infos != 2 {
+			t.Errorf("%d series of the incident in two tenants, want 2", infos)
+		}
+	})
+}

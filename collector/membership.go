@@ -1,0 +1,166 @@
+package collector
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+// configureTenants marks the configured tenants, and makes those that are not
+// known yet.
+func (s *store) configureTenants() (notes []note) {
+	for _, id := range s.cfg.Tenants {
+		key := tenantKey(id)
+		t := s.tenants[key]
+		for _, other := range s.tenants {
+			if t == nil && other.MicrosoftID == key {
+				t = other
+			}
+		}
+		if t == nil {
+			t = s.newTenant(key)
+		}
+		if t.configured {
+			notes = append(notes, sameTenant(t))
+		}
+		t.configured = true
+	}
+	for key, t := range s.tenants {
+		if !t.configured && !t.resolved && len(t.incidents) == 0 {
+			delete(s.tenants, key)
+		}
+	}
+	return notes
+}
+
+func sameTenant(t *tenant) note {
+	return note{"msg", "two configured tenant IDs are one tenant", "tenant_id", t.ID, "microsoft_tenant_id", t.MicrosoftID}
+}
+
+func (s *store) newTenant(id string) *tenant {
+	t := &tenant{
+		Tenant:    petra.Tenant{ID: id},
+		incidents: map[string]*incident{},
+		durations: s.vecs.of(id),
+	}
+	s.tenants[id] = t
+	return t
+}
+
+// member reports whether the tenant is to be collected.
+func (s *store) member(t *tenant) bool {
+	if len(s.cfg.Tenants) > 0 {
+		return t.configured
+	}
+	return t.inList || t.learned
+}
+
+// members are the tenants to be collected, in the order of their IDs.
+func (s *store) members() []*tenant {
+	members := make([]*tenant, 0, len(s.tenants))
+	for _, t := range s.tenants {
+		if s.member(t) {
+			members = append(members, t)
+		}
+	}
+	slices.SortFunc(members, func(a, b *tenant) int { return cmp.Compare(a.ID, b.ID) })
+	return members
+}
+
+// mistyped reports whether a tenant is configured that a good list does not
+// contain, and of which no incident came.
+func (s *store) mistyped(t *tenant) bool {
+	return t.configured && !t.inList && len(t.incidents) == 0 && s.listSize >= 0
+}
+
+// publishable reports whether the tenant may have series of incidents: its
+// Petra ID is known, or nothing says that the configured one is wrong.
+func (s *store) publishable(t *tenant) bool {
+	return t.resolved || s.listTried && !s.mistyped(t) && !uuid.MatchString(t.ID)
+}
+
+// applyTenants takes over a list of tenants, or the failure to get one. A list
+// that is empty after one that was not is an error, and changes nothing.
+func (s *store) applyTenants(list []petra.Tenant, err error) ([]note, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listTried = true
+	if err == nil && len(list) == 0 && s.listSize > 0 {
+		err = fmt.Errorf("%w: an empty list after one of %d tenants", petra.ErrUndecodable, s.listSize)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.listSize = len(list)
+	var notes []note
+	in := map[string]bool{}
+	for _, told := range list {
+		t, found := s.resolve(told)
+		notes = append(notes, found...)
+		if t == nil {
+			t = s.newTenant(told.ID)
+		}
+		t.Tenant, t.resolved, t.inList, t.lacking, t.warned = told, true, true, 0, false
+		in[told.ID] = true
+	}
+	for _, t := range s.tenants {
+		if !in[t.ID] {
+			t.lacking++
+			if t.lacking >= 3 {
+				t.inList, t.learned = false, false
+			}
+			if s.mistyped(t) && !t.warned {
+				t.warned = true
+				notes = append(notes, note{"msg", "a configured tenant is not in the organisation; check its ID", "tenant_id", t.ID})
+			}
+		}
+	}
+	s.listOpen()
+	return notes, nil
+}
+
+// resolve finds the tenant that the API speaks of, nil where it is not known. A
+// configured Microsoft ID becomes the tenant's Petra ID here.
+func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
+	t := s.tenants[told.ID]
+	placeholder := s.tenants[told.MicrosoftID]
+	if told.MicrosoftID == "" || placeholder == nil || placeholder == t || placeholder.resolved {
+		return t, nil
+	}
+	delete(s.tenants, told.MicrosoftID)
+	if t == nil {
+		t = placeholder
+		t.ID, t.durations = told.ID, s.vecs.of(told.ID)
+		s.tenants[told.ID] = t
+		return t, nil
+	}
+	var notes []note
+	if t.configured && placeholder.configured {
+		told.Name = t.Name
+		t.MicrosoftID = told.MicrosoftID
+		notes = append(notes, sameTenant(t))
+	}
+	t.configured = t.configured || placeholder.configured
+	return t, notes
+}
+
+// learn takes over what an incident says of its tenant. Without a
+// configuration or a good list, incidents are how tenants become known.
+func (s *store) learn(told petra.Tenant) (*tenant, []note) {
+	t, notes := s.resolve(told)
+	discovering := len(s.cfg.Tenants) == 0 && s.listSize < 0
+	if t == nil && discovering {
+		t = s.newTenant(told.ID)
+	}
+	if t == nil {
+		return nil, notes
+	}
+	t.resolved = true
+	t.learned = t.learned || discovering
+	if !t.inList { // else the list knows better
+		t.Name, t.MicrosoftID = told.Name, told.MicrosoftID
+	}
+	return t, notes
+}

@@ -1,0 +1,182 @@
+package collector_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+	"github.com/prometheus/client_golang/prometheus"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+)
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// readmeTable returns the rows of the README's table with the given header.
+func readmeTable(t *testing.T, header string) (rows [][]string) {
+	t.Helper()
+	_, rest, found := strings.Cut(readFile(t, "README.md"), "\n"+header+"\n")
+	if !found {
+		t.Fatalf("the README has no table %q", header)
+	}
+	for line := range strings.Lines(rest) {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		cells := strings.Split(strings.Trim(line, "| \n"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		rows = append(rows, cells)
+	}
+	return rows[1:] // without the rule below the header
+}
+
+var inCode = regexp.MustCompile("`([^`]+)`")
+
+// codes are the texts in backquotes.
+func codes(text string) (all []string) {
+	for _, m := range inCode.FindAllStringSubmatch(text, -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// described are the names of the metrics that the collectors describe.
+func described(collectors ...prometheus.Collector) map[string]bool {
+	names := map[string]bool{}
+	for _, c := range collectors {
+		descs := make(chan *prometheus.Desc, 100)
+		c.Describe(descs)
+		close(descs)
+		for desc := range descs {
+			_, rest, _ := strings.Cut(desc.String(), `fqName: "`)
+			name, _, _ := strings.Cut(rest, `"`)
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// TestReadmeMetrics holds that the README's table has each metric once, with
+// its type and labels, and no other. In the demo each has a sample.
+func TestReadmeMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleepUntil(documentedAt)
+		e := newExporter(t, petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}), "")
+		time.Sleep(time.Second)
+		e.scrape()
+		build := versioncollector.NewCollector("petra_exporter")
+		e.registry.MustRegister(build)
+		families, err := e.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := described(e.collector, build)
+		published := map[string][2]string{} // type and labels
+		for _, family := range families {
+			var labels []string
+			for _, label := range family.GetMetric()[0].GetLabel() {
+				labels = append(labels, label.GetName())
+			}
+			published[family.GetName()] = [2]string{strings.ToLower(family.GetType().String()), strings.Join(labels, " ")}
+		}
+		for _, row := range readmeTable(t, "| metric | type | labels | meaning |") {
+			metrics, labels := codes(row[0]), codes(row[2])
+			if slices.Equal(metrics, []string{"go_*", "process_*", "promhttp_*"}) {
+				continue // client_golang's own
+			}
+			if len(metrics) != 1 || !names[metrics[0]] {
+				t.Errorf("%s: want one metric that there is, once in the table", row[0])
+				continue
+			}
+			delete(names, metrics[0])
+			slices.Sort(labels)
+			if got, want := [2]string{row[1], strings.Join(labels, " ")}, published[metrics[0]]; got != want {
+				t.Errorf("%s: the README has %q, the registry %q", metrics[0], got, want)
+			}
+		}
+		for name := range names {
+			t.Errorf("%s is not in the README", name)
+		}
+	})
+}
+
+// TestReadmeFlags holds that the README's table has the flags that there are.
+func TestReadmeFlags(t *testing.T) {
+	app := kingpin.New("", "")
+	kingpinflag.AddFlags(app, ":9984")
+	want := []string{"version"} // of app.Version
+	for _, flag := range app.Model().Flags {
+		if !flag.Hidden {
+			want = append(want, flag.Name)
+		}
+	}
+	for _, m := range regexp.MustCompile(`app\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, "main.go"), -1) {
+		want = append(want, m[1])
+	}
+	var got []string
+	for _, row := range readmeTable(t, "| flag | meaning |") {
+		name, _, _ := strings.Cut(strings.TrimPrefix(codes(row[0])[0], "--"), "=")
+		got = append(got, name)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("flags\nin the README %v\nin the program %v", got, want)
+	}
+}
+
+// TestReadmeConfig holds that the README's example is valid, and has all keys.
+func TestReadmeConfig(t *testing.T) {
+	_, rest, _ := strings.Cut(readFile(t, "README.md"), "\n## Configuration\n")
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(rest)[1]
+	loadConfig(t, example)
+	for _, wrong := range []string{"wrong: 1", "api: {wrong: 1}", "api: {tls_config: {wrong: 1}}"} {
+		file := filepath.Join(t.TempDir(), "petra.yml")
+		if err := os.WriteFile(file, []byte(wrong), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := collector.LoadConfig(file, collector.Overrides{})
+		if err == nil {
+			t.Fatalf("%s: no error", wrong)
+		}
+		_, known, _ := strings.Cut(err.Error(), "known here: ")
+		for key := range strings.SplitSeq(known, ", ") {
+			if !regexp.MustCompile(`\b` + key + `\b`).MatchString(example) {
+				t.Errorf("the README's example lacks %s", key)
+			}
+		}
+	}
+}
+
+// TestDesignTests holds that the tests that docs/design.md names are there.
+func TestDesignTests(t *testing.T) {
+	var all strings.Builder
+	for _, pattern := range []string{"../*_test.go", "../collector/*_test.go", "../petra/*_test.go", "../tools/*/*_test.go"} {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			all.WriteString(readFile(t, strings.TrimPrefix(file, "../")))
+		}
+	}
+	for _, name := range regexp.MustCompile(`\bTest\w+`).FindAllString(readFile(t, "docs/design.md"), -1) {
+		if !strings.Contains(all.String(), "\nfunc "+name+"(") {
+			t.Errorf("docs/design.md names %s, which is not there", name)
+		}
+	}
+}
