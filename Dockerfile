@@ -1,0 +1,22 @@
+FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG TARGETOS TARGETARCH
+ARG REVISION=unknown BRANCH=unknown BUILD_DATE=unknown
+RUN GOOS=$TARGETOS GOARCH=$TARGETARCH tools/build
+
+FROM scratch
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.title="petra_exporter" \
+      org.opencontainers.image.description="Prometheus exporter for the incidents of Petra Security" \
+      org.opencontainers.image.source="https://github.com/petra-exporter/petra_exporter" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /src/petra_exporter /petra_exporter
+USER 65532:65532
+EXPOSE 9984
+ENTRYPOINT ["/petra_exporter"]
