@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -177,7 +178,7 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body := io.Reader(resp.Body)
-	if resp.Header.Get("Content-Encoding") == "gzip" {
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		body = &lazyGzip{compressed: resp.Body}
 	}
 	if resp.StatusCode != http.StatusOK {

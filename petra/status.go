@@ -65,13 +65,17 @@ func errorText(text, key string) string {
 func askedWait(h http.Header, now time.Time) time.Duration {
 	for _, name := range []string{"Retry-After-public-api", "Retry-After"} {
 		value := strings.TrimSpace(h.Get(name))
-		if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
-			seconds = math.Ceil(min(seconds, math.MaxInt32))
-			return time.Duration(seconds) * time.Second
+		if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 && !math.IsInf(seconds, 1) {
+			return wholeSeconds(seconds)
 		}
 		if at, err := http.ParseTime(value); err == nil && at.After(now) {
-			return time.Duration(math.Ceil(at.Sub(now).Seconds())) * time.Second
+			return wholeSeconds(at.Sub(now).Seconds())
 		}
 	}
 	return 0
+}
+
+// wholeSeconds rounds up, and cuts what a duration cannot hold.
+func wholeSeconds(seconds float64) time.Duration {
+	return time.Duration(math.Ceil(min(seconds, math.MaxInt32))) * time.Second
 }

@@ -37,7 +37,7 @@ func (w *wireTenant) tenant() Tenant {
 
 // onboarded reads onboardingDate, whose exact form is not documented.
 func onboarded(text string) time.Time {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil && t.Unix() >= 0 {
 			return t
 		}
