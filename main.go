@@ -53,6 +53,7 @@ func run() int {
 	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
+	stateFile := app.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
 	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(app, ":9984")}
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	app.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
@@ -90,7 +91,7 @@ func run() int {
 		defer api.Close()
 		overrides.Demo = api.URL
 	}
-	if err := serve(ctx, o, load, hangups, logger, slogger); err != nil {
+	if err := serve(ctx, o, load, *stateFile, hangups, logger, slogger); err != nil {
 		level.Error(logger).Log("msg", "petra_exporter cannot run", "err", err)
 		return 1
 	}
@@ -99,13 +100,16 @@ func run() int {
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
 // flight.
-func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.Config, error), hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
+func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.Config, error), stateFile string, hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
 	level.Info(logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // what ends the server ends the tasks
 	c := collector.New(ctx, logger)
+	if err := c.OpenState(stateFile); err != nil {
+		return err
+	}
 	if err := configure(ctx, c, load); err != nil {
 		return err
 	}

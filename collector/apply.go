@@ -202,7 +202,6 @@ func (t *tenant) tell(told petra.Incident, st *status, at time.Time, first, keep
 			i.firstSeen = told.CreatedAt
 		}
 		t.incidents[told.ID] = i
-		t.raised++
 	}
 	i.update(told, st, keepUser)
 	t.count(i, !first)

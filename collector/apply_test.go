@@ -27,7 +27,8 @@ func TestAnswersInFlight(t *testing.T) {
 		a.Received = petra.MaxIncidents
 		return a
 	}
-	s := newStore(loadTestConfig(t))
+	s := newStore()
+	s.configure(loadTestConfig(t))
 	if _, err := s.applyTenants([]petra.Tenant{{ID: "A"}, {ID: "B"}}, nil); err != nil {
 		t.Fatal(err)
 	}

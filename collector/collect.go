@@ -178,7 +178,7 @@ func (s *store) collectCounts(ch chan<- prometheus.Metric, t *tenant) {
 		ch <- openIncidentsDesc.sample(float64(open[index(live)]), t.ID, boolLabel(live))
 	}
 	ch <- openUnlistedDesc.sample(float64(unlisted), t.ID)
-	ch <- raisedDesc.sample(float64(t.raised), t.ID)
+	ch <- raisedDesc.sample(float64(len(t.incidents)), t.ID)
 	if !oldest.IsZero() {
 		ch <- oldestOpenDesc.sample(seconds(oldest), t.ID)
 	}

@@ -56,18 +56,21 @@ func (c *Collector) ObserveRequest(r petra.Request) {
 func (c *Collector) Configure(cfg *Config, client Client) {
 	r := c.refresher
 	r.mu.Lock()
-	var notes []note
-	if r.cfg == nil || *r.cfg.API.URL != *cfg.API.URL {
-		r.store = newStore(cfg)
+	switch {
+	case r.cfg == nil && r.state != nil:
+		r.store = r.loadState(cfg)
+	case r.cfg == nil:
+		r.store = newStore()
+	case *r.cfg.API.URL != *cfg.API.URL:
+		r.store = newStore()
 		r.headOnly, r.hold, r.up = false, false, nil
 		r.lastRead, r.lastList = time.Time{}, time.Time{}
 		r.routes = map[petra.Route]routeState{}
 		for _, budget := range r.budgets {
 			budget.Unblock()
 		}
-	} else {
-		notes = r.store.configure(cfg)
 	}
+	notes := r.store.configure(cfg)
 	r.cfg, r.client = cfg, client
 	for _, budget := range r.budgets {
 		budget.SetLimit(cfg.API.RequestsPerMinute)
@@ -88,9 +91,12 @@ func (c *Collector) ConfigureFailed() {
 // Run makes the first refresh, and whole reads beside the scrapes, until the
 // context of New ends and nothing is asked any more.
 func (c *Collector) Run() {
-	c.refresher.asking.Go(func() { <-c.refresher.refresh() })
-	c.refresher.readWhole()
-	c.refresher.asking.Wait()
+	r := c.refresher
+	r.asking.Go(r.keepState)
+	r.asking.Go(func() { <-r.refresh() })
+	r.readWhole()
+	r.asking.Wait()
+	r.closeState()
 }
 
 // Ready reports whether the first refresh has ended, well or badly.
@@ -122,6 +128,12 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	r := c.refresher
 	r.mu.Lock()
 	store, up := r.store, r.up
+	if r.state != nil && r.state.tried {
+		ch <- stateSavedDesc.sample(boolValue(r.state.err == nil))
+		if !r.state.success.IsZero() {
+			ch <- stateSuccessDesc.sample(seconds(r.state.success))
+		}
+	}
 	for _, route := range petra.Routes() {
 		collectRoute(ch, string(route), r.routes[route], r.budgets[route].State(now))
 	}

@@ -42,9 +42,23 @@ const testKey = "test-key-9f8e7d6c"
 // given content. In a bubble, time starts in the year 2000.
 func newExporter(t *testing.T, api *petratest.API, yaml string) *exporter {
 	t.Helper()
+	return newExporterWithState(t, api, yaml, "")
+}
+
+// newCollector returns a collector that asks nothing.
+func newCollector(t *testing.T) *collector.Collector {
+	return collector.New(t.Context(), log.NewNopLogger())
+}
+
+// newExporterWithState starts an exporter with a state file, if one is named.
+func newExporterWithState(t *testing.T, api *petratest.API, yaml, stateFile string) *exporter {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	e := &exporter{t: t, api: api, pipe: petratest.NewPipe(api), log: &logBuffer{}}
 	e.collector = collector.New(ctx, log.NewLogfmtLogger(e.log))
+	if err := e.collector.OpenState(stateFile); err != nil {
+		t.Fatal(err)
+	}
 	if err := e.configure(yaml); err != nil {
 		t.Fatal(err)
 	}

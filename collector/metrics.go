@@ -68,6 +68,8 @@ var (
 	blockedUntilDesc = gauge("petra_api_blocked_until_timestamp_seconds", "End of the wait that a 429 asked for; 0 while the route is open.", "route")
 	limitDesc        = gauge("petra_api_budget_limit_requests", "Requests allowed in any 60 seconds.", "route")
 	remainingDesc    = gauge("petra_api_budget_remaining_requests", "Requests free now; those of the last 60 seconds are spent.", "route")
+	stateSavedDesc   = gauge("petra_state_last_save_successful", "1 if the last write of the state file succeeded, else 0. No series without a state file.")
+	stateSuccessDesc = gauge("petra_state_last_save_success_timestamp_seconds", "When the state file was last written. No series without a state file.")
 	rejectedDesc     = counter("petra_incidents_rejected_total", "Incidents, or fields of them, that could not be used, each once per incident and reason.", "reason")
 )
 
@@ -75,7 +77,7 @@ var descs = []desc{
 	tenantsDesc, tenantInfoDesc, tenantPausedDesc, tenantOnboardedDesc, tenantUpDesc, tenantLastRefreshDesc, tenantLastFullReadDesc, tenantTruncatedDesc,
 	incidentsDesc, openIncidentsDesc, oldestOpenDesc, lastIncidentDesc, raisedDesc, statusInfoDesc, openUnlistedDesc, recentUnlistedDesc,
 	openInfoDesc, openLiveDesc, openOccurredDesc, openCreatedDesc, recentCreatedDesc, recentOccurredDesc, recentDwellDesc, recentFirstSeenDesc,
-	upDesc, lastSuccessDesc, blockedUntilDesc, limitDesc, remainingDesc, rejectedDesc,
+	upDesc, lastSuccessDesc, blockedUntilDesc, limitDesc, remainingDesc, rejectedDesc, stateSavedDesc, stateSuccessDesc,
 }
 
 // seconds is a time as Prometheus has it; the API's times have milliseconds.

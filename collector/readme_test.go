@@ -78,7 +78,7 @@ func described(collectors ...prometheus.Collector) map[string]bool {
 func TestReadmeMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(documentedAt)
-		e := newExporter(t, petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}), "")
+		e := newExporterWithState(t, petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}), "", filepath.Join(t.TempDir(), "state.json"))
 		time.Sleep(time.Second)
 		e.scrape()
 		build := versioncollector.NewCollector("petra_exporter")

@@ -29,6 +29,8 @@ type refresher struct {
 	flight  singleflight.Group
 	wake    chan struct{} // something changed that a whole read may be due for
 	started time.Time
+	settled bool // a state file tells what was spent before the start
+	state   *stateFile
 	ready   chan struct{} // closed once the first refresh has ended
 	asking  sync.WaitGroup
 

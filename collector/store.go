@@ -2,7 +2,6 @@ package collector
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -35,15 +34,14 @@ type store struct {
 // note is a log line: something changed that a person may want to know.
 type note []any
 
-func newStore(cfg *Config) *store {
-	s := &store{
+// newStore returns a store without a configuration.
+func newStore() *store {
+	return &store{
 		tenants:   map[string]*tenant{},
 		rejected:  map[petra.Rejection]bool{},
 		rejection: map[petra.Reason]int{},
 		listSize:  -1,
 	}
-	s.configure(cfg)
-	return s
 }
 
 // configure takes over a new configuration and keeps what is known and counted.
@@ -53,7 +51,7 @@ func (s *store) configure(cfg *Config) []note {
 	old := s.cfg
 	s.cfg = cfg
 	s.statuses.configure(cfg)
-	rebuild := old == nil || old.NativeHistograms != cfg.NativeHistograms
+	rebuild := s.vecs[dwell] == nil || old.NativeHistograms != cfg.NativeHistograms
 	if rebuild {
 		s.vecs = newDurationVecs(cfg.NativeHistograms)
 	}
@@ -75,8 +73,8 @@ func (s *store) configure(cfg *Config) []note {
 func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
 	if rebuild {
 		t.durations = s.vecs.of(t.ID)
-		for _, id := range slices.Sorted(maps.Keys(t.incidents)) {
-			for kind, o := range t.incidents[id].counted {
+		for _, i := range t.incidents {
+			for kind, o := range i.counted {
 				if o.done {
 					t.durations.of(durationKind(kind), o.live).Observe(o.seconds)
 				}

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"math"
 	"net/url"
 	"time"
 
@@ -23,7 +24,6 @@ type tenant struct {
 
 	incidents map[string]*incident // by ID; all that were ever counted
 	statuses  []*status            // that it has had
-	raised    int
 	durations durations
 
 	up     *bool // whether the last request that was to cover it succeeded
@@ -133,7 +133,7 @@ func (t *tenant) observe(i *incident, kind durationKind, d time.Duration, exempl
 	if o.done {
 		return
 	}
-	*o = observation{done: true, live: i.Live, seconds: max(0, d.Seconds())}
+	*o = observation{done: true, live: i.Live, seconds: inSeconds(max(0, d))}
 	histogram := t.durations.of(kind, i.Live)
 	// An exemplar holds at most 128 characters, its label's name included.
 	if name := "incident_id"; exemplar && len(name)+len([]rune(i.ID)) <= prometheus.ExemplarMaxRunes {
@@ -141,6 +141,14 @@ func (t *tenant) observe(i *incident, kind durationKind, d time.Duration, exempl
 		return
 	}
 	histogram.Observe(o.seconds)
+}
+
+// inSeconds rounds up to a multiple of 2^-16 s, 15 microseconds: sums of such
+// numbers are exact, so that the sum of a histogram does not depend on the order
+// in which its observations are made again, and never falls. A bound of a
+// bucket is a multiple itself, and stays on its side.
+func inSeconds(d time.Duration) float64 {
+	return math.Ceil(d.Seconds()*(1<<16)) / (1 << 16)
 }
 
 // stale reports whether what is known of the tenant as a whole is too old to

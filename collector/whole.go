@@ -53,7 +53,7 @@ func (r *refresher) nextWhole(now time.Time) (id string, wait time.Duration) {
 	if w.cfg.plain() || refused || now.Sub(lastScrape) > idleAfter {
 		return "", idleAfter
 	}
-	if wait := settleIn - now.Sub(r.started); wait > 0 {
+	if wait := settleIn - now.Sub(r.started); wait > 0 && !r.settled {
 		return "", wait
 	}
 	cold := w.store.cold()

@@ -1,6 +1,7 @@
 package petra
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -70,6 +71,33 @@ func (b *Budget) Unblock() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.blocked = time.Time{}
+}
+
+// Spent are the ends of the requests that still count, those in flight as if
+// they ended now, and the end of the wait that a 429 asked for.
+func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	ended = slices.Clone(b.ended[len(b.ended)-b.counting(now):])
+	return append(ended, slices.Repeat([]time.Time{now}, b.inFlight)...), b.blocked
+}
+
+// Restore takes over what another process has spent, as [Budget.Spent] told.
+func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for _, at := range ended {
+		if at.After(now) { // the clock was set back
+			at = now
+		}
+		b.ended = append(b.ended, at)
+	}
+	b.blocked = blocked
+	if latest := now.Add(MaxWait); blocked.After(latest) {
+		b.blocked = latest
+	}
 }
 
 // BudgetState is what a [Budget] allows at one moment.

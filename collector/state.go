@@ -1,0 +1,206 @@
+package collector
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+// stateVersion is the version of the state file's format, which docs/state.md
+// describes. The version before is read too, so a new one may add fields but
+// not change what one means.
+const stateVersion = 1
+
+// savedState is the content of the state file: what is known and counted, and
+// cannot be derived. It holds no personal data.
+type savedState struct {
+	Version int       `json:"version"`
+	APIURL  string    `json:"api_url"`
+	Written time.Time `json:"written"`
+	// Clean says that the process ended in order, so that Spent is complete.
+	Clean bool `json:"clean"`
+	// Spent are the ends of the last requests of each route, Blocked the ends
+	// of the waits that a 429 asked for.
+	Spent   map[petra.Route][]time.Time `json:"spent"`
+	Blocked map[petra.Route]time.Time   `json:"blocked"`
+
+	Since     time.Time         `json:"since,omitzero"`
+	ListSize  int               `json:"list_size"`
+	ListTried bool              `json:"list_tried"`
+	HeadFrom  time.Time         `json:"head_from,omitzero"`
+	HeadWhole bool              `json:"head_whole"`
+	Statuses  []string          `json:"statuses"`
+	Rejected  []petra.Rejection `json:"rejected"`
+	Tenants   []savedTenant     `json:"tenants"`
+}
+
+type savedTenant struct {
+	petra.Tenant
+	Resolved  bool            `json:"resolved"`
+	InList    bool            `json:"in_list"`
+	Learned   bool            `json:"learned"`
+	Lacking   int             `json:"lacking"`
+	Warned    bool            `json:"warned"`
+	Statuses  []string        `json:"statuses"`
+	Up        *bool           `json:"up"`
+	Denied    bool            `json:"denied"`
+	Err       string          `json:"err"`
+	Covered   time.Time       `json:"covered,omitzero"`
+	CoveredAt time.Time       `json:"covered_at,omitzero"`
+	Whole     time.Time       `json:"whole,omitzero"`
+	KnownFrom time.Time       `json:"known_from,omitzero"`
+	Complete  bool            `json:"complete"`
+	Truncated bool            `json:"truncated"`
+	Attempted time.Time       `json:"attempted,omitzero"`
+	HeadRead  bool            `json:"head_read"`
+	WholeRead bool            `json:"whole_read"`
+	Incidents []savedIncident `json:"incidents"`
+}
+
+type savedIncident struct {
+	ID          string        `json:"id"`
+	URL         string        `json:"url,omitempty"` // of an open one only
+	CreatedAt   time.Time     `json:"created_at,omitzero"`
+	OccurredAt  time.Time     `json:"occurred_at,omitzero"`
+	Status      string        `json:"status"`
+	Live        bool          `json:"live,omitempty"`
+	Dwell       time.Duration `json:"dwell,omitempty"`
+	HasDwell    bool          `json:"has_dwell,omitempty"`
+	FirstSeen   time.Time     `json:"first_seen"`
+	Present     bool          `json:"present,omitempty"`
+	Missing     time.Time     `json:"missing,omitzero"`
+	Unreachable time.Time     `json:"unreachable,omitzero"`
+	Listed      bool          `json:"listed,omitempty"`
+	// Counted are the observations made, by kind: dwell, detection, remediation.
+	Counted [durationKinds]*savedObservation `json:"counted"`
+}
+
+type savedObservation struct {
+	Live    bool    `json:"live,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+// readState reads the content of a state file that another process, or this
+// one, has written for the same API.
+func readState(content []byte, apiURL string) (*savedState, error) {
+	var saved savedState
+	if err := json.Unmarshal(content, &saved); err != nil {
+		return nil, fmt.Errorf("not a whole state file: %w", err)
+	}
+	if saved.Version != stateVersion && saved.Version != stateVersion-1 {
+		return nil, fmt.Errorf("of format version %d; this program reads %d and %d", saved.Version, stateVersion-1, stateVersion)
+	}
+	if saved.APIURL != apiURL {
+		return nil, fmt.Errorf("of another API, %s", saved.APIURL)
+	}
+	return &saved, nil
+}
+
+// save returns what the store would have to be told to be as it is.
+func (s *store) save() *savedState {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	saved := &savedState{
+		Version: stateVersion, APIURL: s.cfg.API.URL.String(), Written: time.Now(),
+		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, HeadFrom: s.headFrom, HeadWhole: s.headWhole,
+	}
+	for _, st := range s.statuses.ordered {
+		if st.label != otherStatus {
+			saved.Statuses = append(saved.Statuses, st.label)
+		}
+	}
+	for rejection := range s.rejected {
+		saved.Rejected = append(saved.Rejected, rejection)
+	}
+	for _, t := range s.tenants {
+		saved.Tenants = append(saved.Tenants, t.save())
+	}
+	return saved
+}
+
+func (t *tenant) save() savedTenant {
+	saved := savedTenant{
+		Tenant: t.Tenant, Resolved: t.resolved, InList: t.inList, Learned: t.learned, Lacking: t.lacking, Warned: t.warned,
+		Up: t.up, Denied: t.denied, Err: t.err,
+		Covered: t.covered, CoveredAt: t.coveredAt, Whole: t.whole, KnownFrom: t.knownFrom, Complete: t.complete,
+		Truncated: t.truncated, Attempted: t.attempted, HeadRead: t.headRead, WholeRead: t.wholeRead,
+		Incidents: make([]savedIncident, 0, len(t.incidents)),
+	}
+	for _, st := range t.statuses {
+		if st.label != otherStatus {
+			saved.Statuses = append(saved.Statuses, st.label)
+		}
+	}
+	for _, i := range t.incidents {
+		saved.Incidents = append(saved.Incidents, i.save())
+	}
+	return saved
+}
+
+func (i *incident) save() savedIncident {
+	saved := savedIncident{
+		ID: i.ID, CreatedAt: i.CreatedAt, OccurredAt: i.OccurredAt, Status: i.RemediationStatus, Live: i.Live,
+		Dwell: i.Dwell, HasDwell: i.HasDwell, FirstSeen: i.firstSeen, Present: i.present,
+		Missing: i.missing, Unreachable: i.unreachable, Listed: i.listed,
+	}
+	if i.open() {
+		saved.URL = i.url
+	}
+	for kind, o := range i.counted {
+		if o.done {
+			saved.Counted[kind] = &savedObservation{o.live, o.seconds}
+		}
+	}
+	return saved
+}
+
+// load tells a new store, before it is configured, what was saved. No time on
+// our clock may lie ahead: the clock may have been set back.
+func (s *store) load(saved *savedState) {
+	now := time.Now()
+	past := func(t time.Time) time.Time {
+		if t.After(now) {
+			return now
+		}
+		return t
+	}
+	s.cfg = &Config{Since: saved.Since}
+	s.listSize, s.listTried, s.headFrom, s.headWhole = saved.ListSize, saved.ListTried, saved.HeadFrom, saved.HeadWhole
+	for _, label := range saved.Statuses {
+		s.statuses.ordered = append(s.statuses.ordered, &status{label: label})
+	}
+	for _, rejection := range saved.Rejected {
+		s.reject(rejection)
+	}
+	for _, st := range saved.Tenants {
+		t := &tenant{
+			Tenant: st.Tenant, resolved: st.Resolved, inList: st.InList, learned: st.Learned, lacking: st.Lacking, warned: st.Warned,
+			up: st.Up, denied: st.Denied, err: st.Err,
+			covered: past(st.Covered), coveredAt: st.CoveredAt, whole: past(st.Whole), knownFrom: st.KnownFrom, complete: st.Complete,
+			truncated: st.Truncated, attempted: past(st.Attempted), headRead: st.HeadRead, wholeRead: st.WholeRead,
+			incidents: make(map[string]*incident, len(st.Incidents)),
+		}
+		for _, label := range st.Statuses {
+			t.statuses = append(t.statuses, &status{label: label})
+		}
+		for _, si := range st.Incidents {
+			i := &incident{
+				Incident: petra.Incident{
+					ID: si.ID, URL: si.URL, CreatedAt: si.CreatedAt, OccurredAt: si.OccurredAt,
+					RemediationStatus: si.Status, Live: si.Live, Dwell: si.Dwell, HasDwell: si.HasDwell,
+				},
+				url: si.URL, firstSeen: past(si.FirstSeen), present: si.Present,
+				missing: past(si.Missing), unreachable: past(si.Unreachable), listed: si.Listed,
+			}
+			for kind, o := range si.Counted {
+				if o != nil {
+					i.counted[kind] = observation{true, o.Live, o.Seconds}
+				}
+			}
+			t.incidents[i.ID] = i
+		}
+		s.tenants[t.ID] = t
+	}
+}
