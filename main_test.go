@@ -13,10 +13,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -527,6 +529,34 @@ var flagTests = map[string]func(*testing.T){
 			t.Errorf("got %d, want one 200, and 503", codes)
 		}
 	},
+	"state.file": func(t *testing.T) {
+		api, url := newAPI(t)
+		file := filepath.Join(t.TempDir(), "state.json")
+		p := start(t, keyEnv, "--petra.api-url="+url, "--state.file="+file)
+		p.scrape()
+		p.wantLine("petra_state_last_save_successful 1")
+		if status, _, stderr := execute(t, keyEnv, "--petra.api-url="+url, "--state.file="+file); status != 1 || !strings.Contains(stderr, "in use by another process") {
+			t.Errorf("a second process on the file: status %d: %s", status, stderr)
+		}
+		p.signal(syscall.SIGTERM)
+		if status := p.wait(); status != 0 {
+			t.Errorf("status %d", status)
+		}
+		api.SetFault(petratest.Fault{Kind: petratest.Hang})
+		p = start(t, keyEnv, "--petra.api-url="+url, "--state.file="+file)
+		if a := p.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "0.6"); !hasLine(a.body, `petra_open_incidents{live="false",tenant_id="A"} 1`) {
+			t.Errorf("nothing is known after a restart:\n%s", ours(a.body))
+		}
+		for name, path := range map[string]string{
+			"in no folder":   filepath.Join(t.TempDir(), "missing", "state.json"),
+			"below a file":   filepath.Join(file, "state.json"),
+			"in a read-only": "/proc/state.json",
+		} {
+			if status, _, stderr := execute(t, keyEnv, "--petra.api-url="+url, "--state.file="+path); status != 1 || !strings.Contains(stderr, "--state.file: ") {
+				t.Errorf("%s: status %d: %s", name, status, stderr)
+			}
+		}
+	},
 	"scrape.timeout-offset": func(t *testing.T) {
 		api, url := newAPI(t)
 		api.SetFault(petratest.Fault{Kind: petratest.Hang})
@@ -786,6 +816,103 @@ func TestStop(t *testing.T) {
 				t.Error("the log does not say that it stops")
 			}
 		})
+	}
+}
+
+var kills = flag.Int("kills", 20, "how often TestKill kills the process")
+
+// TestKill: a process that is killed while it writes its state file leaves the
+// old content or the new, never another, and nothing that piles up.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 400, Incidents: 450, Open: 20})
+	server, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "state.json")
+	args := []string{"--petra.api-url=" + server.URL, "--state.file=" + file}
+	p := start(t, keyEnv, args...)
+	p.scrape()
+	p.signal(syscall.SIGTERM)
+	p.wait()
+	var written time.Time
+	for range *kills {
+		p := launch(t, keyEnv, args...)
+		// A process writes the file when it begins: that is within these milliseconds.
+		time.Sleep(time.Duration(mathrand.IntN(60)) * time.Millisecond)
+		p.signal(syscall.SIGKILL)
+		p.wait()
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state struct {
+			Written time.Time
+			Tenants []struct{ Incidents []any }
+		}
+		if err := json.Unmarshal(content, &state); err != nil {
+			t.Fatalf("the file is neither old nor new: %v", err)
+		}
+		incidents := 0
+		for _, tenant := range state.Tenants {
+			incidents += len(tenant.Incidents)
+		}
+		if len(state.Tenants) != 400 || incidents != 450 || state.Written.Before(written) {
+			t.Fatalf("%d tenants with %d incidents, written at %s; before, at %s", len(state.Tenants), incidents, state.Written, written)
+		}
+		written = state.Written
+	}
+	p = start(t, keyEnv, args...)
+	p.scrape()
+	if strings.Contains(p.log.String(), "set aside") {
+		t.Error("the file was not good")
+	}
+	p.signal(syscall.SIGTERM)
+	p.wait()
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 2 {
+		t.Errorf("in the folder, want the file and its lock: %v, %v", entries, err)
+	}
+}
+
+// TestDiskFull: a state file that cannot be written whole is told, and the old
+// content stays. A limit on the size of files stands for the full disk.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 40, Incidents: 300})
+	server, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "state.json")
+	args := []string{"--web.listen-address=127.0.0.1:0", "--petra.api-url=" + server.URL, "--state.file=" + file}
+	p := start(t, keyEnv, args[1:]...)
+	p.scrape()
+	p.signal(syscall.SIGTERM)
+	p.wait()
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = launchCommand(t, exec.Command("/bin/sh", append([]string{"-c", `ulimit -f 8; exec "$0" "$@"`, binary}, args...)...), keyEnv)
+	p.listens()
+	p.eventually("the failed write is told", func() bool { return hasLine(p.scrape(), "petra_state_last_save_successful 0") })
+	if !strings.Contains(p.log.String(), "the state file cannot be written") {
+		t.Error("the log does not say so")
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the old content is gone: %d bytes, were %d; %v", len(after), len(before), err)
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 2 {
+		t.Errorf("in the folder, want the file and its lock: %v, %v", entries, err)
 	}
 }
 

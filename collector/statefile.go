@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -46,14 +47,32 @@ func (c *Collector) OpenState(path string) error {
 	if !locked {
 		return fmt.Errorf("--state.file: %s is in use by another process", path)
 	}
-	// A lock that is there already can be taken in a folder that is read-only.
-	probe, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path))
-	if err != nil {
+	if err := prepareFolder(path); err != nil {
 		return errors.Join(fmt.Errorf("--state.file: %w", err), lock.Unlock())
 	}
-	_, _ = probe.Close(), os.Remove(probe.Name())
 	c.refresher.state = &stateFile{path: path, lock: lock}
 	return nil
+}
+
+// prepareFolder removes what a killed process may have left of a write, and
+// finds out whether one can be begun: a lock that is there already can be taken
+// in a folder that is read-only too.
+func prepareFolder(path string) error {
+	dir, begun := filepath.Dir(path), ".tmp-"+filepath.Base(path) // as atomicwriter names it
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), begun) {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+	probe, err := os.CreateTemp(dir, begun)
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // loadState returns a store with what stands in the state file, or an empty
