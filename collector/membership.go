@@ -25,7 +25,7 @@ func (s *store) configureTenants() (notes []note) {
 		if t.configured {
 			notes = append(notes, sameTenant(t))
 		}
-		t.configured = true
+		t.configured, t.spelling = true, id
 	}
 	for key, t := range s.tenants {
 		if !t.configured && !t.resolved && len(t.incidents) == 0 {

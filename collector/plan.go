@@ -109,13 +109,20 @@ func (s *store) unsettled(t *tenant) bool {
 	return false
 }
 
-// attempt notes that a whole read of the tenant begins.
-func (s *store) attempt(id string, now time.Time) {
+// attempt notes that a whole read of the tenant begins, and returns the ID to
+// send: the configured spelling until the tenant is resolved.
+func (s *store) attempt(id string, now time.Time) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.tenants[id]; t != nil {
-		t.attempted = now
+	t := s.tenants[id]
+	if t == nil {
+		return id
 	}
+	t.attempted = now
+	if t.resolved || t.spelling == "" {
+		return t.ID
+	}
+	return t.spelling
 }
 
 // wholeTargets are the tenants that each refresh reads where it reads all: the

@@ -156,10 +156,11 @@ func (r *refresher) readAll(w world, reads []string) (asked, good bool) {
 // read reads one tenant whole or, where id is empty, a head.
 func (r *refresher) read(w world, id string) error {
 	start := time.Now()
+	query := petra.IncidentsQuery{Since: w.cfg.Since}
 	if id != "" {
-		w.store.attempt(id, start)
+		query.TenantID = w.store.attempt(id, start)
 	}
-	answer, err := w.client.Incidents(r.ctx, petra.IncidentsQuery{TenantID: id, Since: w.cfg.Since})
+	answer, err := w.client.Incidents(r.ctx, query)
 	switch {
 	case r.ctx.Err() != nil:
 		level.Debug(r.logger).Log("msg", "request ended by the shutdown", "tenant_id", id)

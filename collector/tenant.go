@@ -15,12 +15,13 @@ type tenant struct {
 	// Tenant.ID is the Petra ID or, for a configured tenant that is not
 	// resolved yet, its configured spelling as tenantKey folds it.
 	petra.Tenant
-	configured bool // the configuration names it
-	resolved   bool // the list or an incident has shown that ID is its Petra ID
-	inList     bool // in the last good lists, at most two in a row without it
-	learned    bool // from an incident, before the first good list
-	lacking    int  // good lists in a row without it
-	warned     bool // that it is not in the organisation
+	configured bool   // the configuration names it
+	spelling   string // as it does
+	resolved   bool   // the list or an incident has shown that ID is its Petra ID
+	inList     bool   // in the last good lists, at most two in a row without it
+	learned    bool   // from an incident, before the first good list
+	lacking    int    // good lists in a row without it
+	warned     bool   // that it is not in the organisation
 
 	incidents map[string]*incident // by ID; all that were ever counted
 	statuses  []*status            // that it has had

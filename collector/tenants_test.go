@@ -141,6 +141,11 @@ func TestMicrosoftID(t *testing.T) {
 				e := newExporter(t, api, yaml)
 				runScrapes(e, 30*time.Second)
 				s := e.scrape()
+				for _, r := range api.Requests() {
+					if petratest.IsWhole(r) && r.TenantID != upperID {
+						t.Errorf("asked for %s, which is not how it is configured", r.TenantID)
+					}
+				}
 				s.want(t, `petra_tenant_up{tenant_id="`+microsoftID+`"}`, 1)
 				for key := range s {
 					if label(key, "tenant_id") == microsoftID && label(key, "microsoft_tenant_id") == "" && key != `petra_tenant_up{tenant_id="`+microsoftID+`"}` {
