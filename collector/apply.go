@@ -3,6 +3,7 @@ package collector
 import (
 	"time"
 
+	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -40,7 +41,7 @@ type span struct {
 func (s *span) covers(created time.Time) bool {
 	switch {
 	case created.IsZero():
-		return s.all && s.since.IsZero()
+		return s.all
 	case created.Before(s.since):
 		return false
 	case s.all:
@@ -109,7 +110,7 @@ func (s *store) apply(r reading) []note {
 	} else if t := s.readOf(r); t != nil {
 		covered.of = t.ID
 		if t.err != "" {
-			notes = append(notes, note{"msg", "tenant is read again", "tenant_id", t.ID})
+			notes = append(notes, note{level.Info, []any{"msg", "tenant is read again", "tenant_id", t.ID}})
 		}
 		s.applyTo(t, told[t], r, covered)
 	}
@@ -148,14 +149,15 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 		if t == nil || !s.member(t) || s.tooOld(i.CreatedAt) {
 			continue
 		}
+		i.ID = labelValue(i.ID)
 		told[t] = append(told[t], i)
-		if st, isUnseen := s.statuses.get(i.RemediationStatus); isUnseen || unseen[st] > 0 {
+		if st, isUnseen := s.statuses.see(i.RemediationStatus); isUnseen || unseen[st] > 0 {
 			unseen[st]++
 		}
 	}
 	for st, n := range unseen {
 		if st.meaning == meaningUnknown {
-			notes = append(notes, note{"msg", "a remediation status in none of the configured lists is treated as open", "remediation_status", st.label, "incidents", n})
+			notes = append(notes, warn("msg", "a remediation status in none of the configured lists is treated as open", "remediation_status", st.label, "incidents", n))
 		}
 	}
 	return told, foreign, notes
@@ -181,7 +183,7 @@ func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered spa
 			continue
 		}
 		said[incident.ID] = true
-		st, _ := s.statuses.get(incident.RemediationStatus)
+		st := s.statuses.get(incident.RemediationStatus)
 		t.hasHad(st)
 		t.tell(incident, st, r.start, first, s.cfg.OpenIncidentUser)
 	}

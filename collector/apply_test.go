@@ -1,11 +1,14 @@
 package collector
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
 // TestAnswersInFlight: of two answers in flight, the one that was asked for
@@ -86,9 +89,9 @@ func TestSpan(t *testing.T) {
 		"full one with others":         {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
 		"full without times":           {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
 		"full whole one without times": {of: "A", answer: untimed, covers: map[int]bool{0: false, 9: false}},
-		"head since":                   {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: false, 2: false, 3: true}},
+		"head since":                   {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: true, 2: false, 3: true}},
 		"cut head past since":          {answer: full, since: day(6), bound: day(6), whole: true, covers: map[int]bool{5: false, 6: true}},
-		"bound moved back":             {answer: short, since: day(3), bound: day(1), covers: map[int]bool{2: false, 3: true}},
+		"bound moved back":             {answer: short, since: day(3), bound: day(1), covers: map[int]bool{0: false, 2: false, 3: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reading{of: c.of, since: c.since, answer: c.answer}
@@ -123,4 +126,54 @@ func loadTestConfig(t *testing.T) *Config {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// TestWholeReadsOnRealClock: a whole read comes when it is due on a clock that
+// goes on between two readings of it, as that of a synctest bubble does not.
+func TestWholeReadsOnRealClock(t *testing.T) {
+	world := petratest.NewWorld()
+	now := time.Now()
+	world.SetTenant(petratest.Tenant{ID: "A", Name: "A"})
+	for i := range 501 {
+		world.Add(petratest.Incident{ID: fmt.Sprint(i), TenantID: "A", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour)})
+	}
+	whole := make(chan struct{}, 100)
+	api := petratest.NewAPI(world, petratest.Options{})
+	api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: func(r petratest.Request) bool {
+		if petratest.IsWhole(r) {
+			whole <- struct{}{}
+		}
+		return false
+	}})
+	server, err := petratest.NewServer(api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := New(ctx, log.NewNopLogger())
+	c.refresher.started = now.Add(-settleIn)
+	cfg, err := LoadConfig("", Overrides{APIURL: server.URL, APIKey: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := petra.NewClient(petra.ClientConfig{
+		URL: cfg.API.URL, Key: cfg.API.Key, Timeout: cfg.API.Timeout, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Configure(cfg, client)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Run()
+	}()
+	select {
+	case <-whole:
+	case <-time.After(20 * time.Second):
+		t.Error("no whole read")
+	}
+	cancel()
+	<-ended
 }

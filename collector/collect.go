@@ -184,7 +184,7 @@ func (s *store) collectCounts(ch chan<- prometheus.Metric, t *tenant) {
 	}
 	for _, byLive := range t.durations {
 		for _, histogram := range byLive {
-			ch <- uncreated{histogram}
+			ch <- histogram.snapshot()
 		}
 	}
 }

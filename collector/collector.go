@@ -76,7 +76,7 @@ func (c *Collector) Configure(cfg *Config, client Client) {
 		budget.SetLimit(cfg.API.RequestsPerMinute)
 	}
 	r.mu.Unlock()
-	r.warn(notes)
+	r.tell(notes)
 	c.metrics.reloadSuccessful.Set(1)
 	c.metrics.reloadSuccess.SetToCurrentTime()
 	r.wakeUp()

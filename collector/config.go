@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -109,7 +110,7 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	if len(o.Tenants) > 0 {
 		cfg.Tenants = nil
 		for _, id := range o.Tenants {
-			if err := cfg.addTenant(id); err != nil {
+			if err := cfg.addTenant(id); err != nil && !errors.Is(err, errTwice) {
 				return nil, fmt.Errorf("--petra.tenant: %w", err)
 			}
 		}
@@ -145,9 +146,9 @@ func (c *Config) plain() bool {
 func apiURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Hostname() == "":
+	case err != nil || u.Hostname() == "" || !portExists(u.Port()):
 		return nil, errors.New("must be a URL such as https://api.petrasecurity.com")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
 		return nil, errors.New("must have no user, query or fragment")
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return u, nil
@@ -157,9 +158,16 @@ func apiURL(text string) (*url.URL, error) {
 	return nil, errors.New("must begin with https://")
 }
 
-func loopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
+func portExists(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil
 }
+
+func loopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+var errTwice = errors.New("is there twice")
 
 func (c *Config) addTenant(id string) error {
 	switch {
@@ -168,7 +176,7 @@ func (c *Config) addTenant(id string) error {
 	case len([]rune(id)) > petra.MaxIDLength:
 		return fmt.Errorf("an ID of %d characters is longer than %d", len([]rune(id)), petra.MaxIDLength)
 	case slices.ContainsFunc(c.Tenants, func(other string) bool { return tenantKey(other) == tenantKey(id) }):
-		return fmt.Errorf("%q is there twice; remove one", id)
+		return fmt.Errorf("%q %w; remove one", id, errTwice)
 	}
 	c.Tenants = append(c.Tenants, id)
 	return nil

@@ -84,6 +84,7 @@ func (a *APIConfig) read(n *yaml.Node, dir string) error {
 			return nil
 		},
 		"no_proxy":               text(&proxy.NoProxy),
+		"follow_redirects":       secretly(boolean(new(bool)), "must be true or false"), // none is ever followed
 		"proxy_from_environment": secretly(boolean(&proxy.ProxyFromEnvironment), "must be true or false"),
 	}.read(n, likeOurs)
 	switch {

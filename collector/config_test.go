@@ -30,7 +30,7 @@ func load(t *testing.T, yaml string, o collector.Overrides) (*collector.Config, 
 
 const (
 	topKeys  = "api, closed_statuses, max_open_incidents, max_recent_incidents, max_staleness, native_histograms, open_incident_user, open_statuses, recent_window, remediated_statuses, since, tenants"
-	apiKeys  = "authorization, no_proxy, proxy_from_environment, proxy_url, requests_per_minute, timeout, tls_config, url"
+	apiKeys  = "authorization, follow_redirects, no_proxy, proxy_from_environment, proxy_url, requests_per_minute, timeout, tls_config, url"
 	tlsKeys  = "ca, ca_file, cert, cert_file, insecure_skip_verify, key, key_file, max_version, min_version, server_name"
 	authKeys = "credentials, credentials_file, type"
 )
@@ -45,7 +45,7 @@ func TestBadConfig(t *testing.T) {
 		"unknown key in authorization":   {"api:\n  authorization:\n    token: x", "FILE:3: api.authorization.token: unknown key; known here: " + authKeys},
 		"unknown key in tls_config":      {"api:\n  tls_config:\n    insecure: true", "FILE:3: api.tls_config.insecure: unknown key; known here: " + tlsKeys},
 		"unknown key in tenants":         {"tenants:\n  - id: a\n    name: b", "FILE:3: tenants.name: unknown key; known here: id"},
-		"follow_redirects is no key":     {"api:\n  follow_redirects: true", "FILE:2: api.follow_redirects: unknown key; known here: " + apiKeys},
+		"follow_redirects is odd":        {"api:\n  follow_redirects: odd", "FILE:2: api.follow_redirects: must be true or false"},
 		"key in capitals":                {"Since: 2025-01-01", "FILE:1: Since: unknown key; known here: " + topKeys},
 		"a key that is a list":           {"? [a, b]\n: c", "FILE:1: unknown key; known here: " + topKeys},
 		"duplicate key":                  {"since: 2025-01-01\napi: {}\nsince: 2025-01-02", "FILE:3: since: is there twice"},
@@ -494,12 +494,11 @@ func TestOverrides(t *testing.T) {
 		o    collector.Overrides
 		want string
 	}{
-		"http":      {collector.Overrides{APIURL: "http://example.com"}, "--petra.api-url: must be https://, so that the key does not travel in the clear (http:// only to loopback)"},
-		"user":      {collector.Overrides{APIURL: "https://me:c4n4ry@example.com"}, "--petra.api-url: must have no user, query or fragment"},
-		"no URL":    {collector.Overrides{APIURL: "example.com"}, "--petra.api-url: must be a URL such as https://api.petrasecurity.com"},
-		"bad ID":    {collector.Overrides{Tenants: []string{"a b"}}, `--petra.tenant: "a b" is no Petra or Microsoft tenant ID`},
-		"empty ID":  {collector.Overrides{Tenants: []string{""}}, `--petra.tenant: "" is no Petra or Microsoft tenant ID`},
-		"two of it": {collector.Overrides{Tenants: []string{"a", "b", "a"}}, `--petra.tenant: "a" is there twice; remove one`},
+		"http":     {collector.Overrides{APIURL: "http://example.com"}, "--petra.api-url: must be https://, so that the key does not travel in the clear (http:// only to loopback)"},
+		"user":     {collector.Overrides{APIURL: "https://me:c4n4ry@example.com"}, "--petra.api-url: must have no user, query or fragment"},
+		"no URL":   {collector.Overrides{APIURL: "example.com"}, "--petra.api-url: must be a URL such as https://api.petrasecurity.com"},
+		"bad ID":   {collector.Overrides{Tenants: []string{"a b"}}, `--petra.tenant: "a b" is no Petra or Microsoft tenant ID`},
+		"empty ID": {collector.Overrides{Tenants: []string{""}}, `--petra.tenant: "" is no Petra or Microsoft tenant ID`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, got := load(t, "", c.o); got != c.want {

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -53,21 +54,22 @@ func newDurationVecs(native bool) durationVecs {
 	return vecs
 }
 
-// of returns the histograms of a tenant, new ones where it has none.
+// of returns the histograms of a tenant, without observations that are counted
+// in none of its incidents.
 func (v durationVecs) of(tenantID string) durations {
 	var d durations
 	for kind, vec := range v {
 		for _, live := range []bool{false, true} {
-			d[kind][index(live)] = vec.WithLabelValues(tenantID, strconv.FormatBool(live)).(prometheus.Histogram)
+			d[kind][index(live)] = &histogram{Histogram: vec.WithLabelValues(tenantID, strconv.FormatBool(live)).(prometheus.Histogram)}
 		}
 	}
 	return d
 }
 
 // durations are the histograms of one tenant, those of live incidents apart.
-type durations [durationKinds][2]prometheus.Histogram
+type durations [durationKinds][2]*histogram
 
-func (d *durations) of(kind durationKind, live bool) prometheus.Histogram {
+func (d *durations) of(kind durationKind, live bool) *histogram {
 	return d[kind][index(live)]
 }
 
@@ -78,16 +80,49 @@ func index(live bool) int {
 	return 0
 }
 
-// uncreated takes the created timestamp off a histogram: with it, Prometheus
-// could put a zero at the start of the process and make all history a burst.
-type uncreated struct {
-	prometheus.Metric
+// histogram is a histogram with an exact sum. A sum of floating-point numbers
+// depends on their order: made again in another one, after a restart, it could
+// be lower in its last digit, which Prometheus takes for a reset.
+type histogram struct {
+	prometheus.Histogram
+	sum time.Duration
 }
 
-func (u uncreated) Write(out *dto.Metric) error {
-	err := u.Metric.Write(out)
-	if h := out.Histogram; h != nil {
-		h.CreatedTimestamp = nil
+// observe counts a duration. Where id is not empty, it is the exemplar's.
+func (h *histogram) observe(d time.Duration, id string) {
+	h.sum += d
+	// An exemplar holds at most 128 characters, its label's name included.
+	if name := "incident_id"; id != "" && len(name)+len([]rune(id)) <= prometheus.ExemplarMaxRunes {
+		h.Histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(d.Seconds(), prometheus.Labels{name: id})
+		return
 	}
-	return err
+	h.Observe(d.Seconds())
+}
+
+// snapshot is the histogram as it is now.
+func (h *histogram) snapshot() prometheus.Metric {
+	var m dto.Metric
+	if err := h.Write(&m); err != nil {
+		return prometheus.NewInvalidMetric(h.Desc(), err)
+	}
+	sum := h.sum.Seconds()
+	m.Histogram.SampleSum = &sum
+	// With a created timestamp, Prometheus could put a zero at the start of the
+	// process and make all history a burst.
+	m.Histogram.CreatedTimestamp = nil
+	return &snapshot{h.Desc(), m.Label, m.Histogram}
+}
+
+// snapshot is a histogram that no longer changes.
+type snapshot struct {
+	desc      *prometheus.Desc
+	labels    []*dto.LabelPair
+	histogram *dto.Histogram
+}
+
+func (s *snapshot) Desc() *prometheus.Desc { return s.desc }
+
+func (s *snapshot) Write(out *dto.Metric) error {
+	out.Label, out.Histogram = s.labels, s.histogram
+	return nil
 }

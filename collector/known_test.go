@@ -329,3 +329,50 @@ func TestContradictions(t *testing.T) {
 		}
 	})
 }
+
+// TestStatusPlaces: statuses that were only configured leave with their
+// configuration, and one that is called OTHER is no second series.
+func TestStatusPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		world := petratest.NewWorld()
+		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		for i := range 30 {
+			world.Add(petratest.Incident{ID: fmt.Sprint(i), TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: fmt.Sprint("S", i)})
+		}
+		world.Add(petratest.Incident{ID: "other", TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: "OTHER"})
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "closed_statuses: [C1, C2, C3]")
+		s := e.scrape()
+		e.family("petra_up") // fails the test if a series could not be gathered
+		s.want(t, `petra_remediation_status_info{meaning="unknown",remediation_status="OTHER"}`, 1)
+		s.want(t, `petra_incidents{live="false",remediation_status="OTHER",tenant_id="Aaaaa1"}`, 15)
+		s.want(t, `petra_remediation_status_info{meaning="closed",remediation_status="C1"}`, 1)
+		if err := e.configure(""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		s = e.scrape()
+		for key := range s.named("petra_remediation_status_info") {
+			if strings.HasPrefix(label(key, "remediation_status"), "C") {
+				t.Errorf("no incident ever had %s", key)
+			}
+		}
+		s.want(t, `petra_incidents{live="false",remediation_status="OTHER",tenant_id="Aaaaa1"}`, 12)
+	})
+}
+
+// TestWithdrawnWithoutTime: an incident whose creation is not known is
+// withdrawn like others, also where since bounds what is read.
+func TestWithdrawnWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleepUntil(time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC))
+		world := petratest.NewWorld()
+		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		world.Add(petratest.Incident{ID: "odd", TenantID: "Aaaaa1", CreatedAt: time.Now(), Raw: []byte(`{"id":"odd","createdAt":"junk","tenant":{"petraTenantId":"Aaaaa1"}}`)})
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "since: 2000-05-01")
+		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		world.Update("odd", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
+		runScrapes(e, time.Minute)
+		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 0)
+	})
+}

@@ -36,7 +36,7 @@ func (s *store) configureTenants() (notes []note) {
 }
 
 func sameTenant(t *tenant) note {
-	return note{"msg", "two configured tenant IDs are one tenant", "tenant_id", t.ID, "microsoft_tenant_id", t.MicrosoftID}
+	return warn("msg", "two configured tenant IDs are one tenant", "tenant_id", t.ID, "microsoft_tenant_id", t.MicrosoftID)
 }
 
 func (s *store) newTenant(id string) *tenant {
@@ -113,7 +113,7 @@ func (s *store) applyTenants(list []petra.Tenant, err error) ([]note, error) {
 			}
 			if s.mistyped(t) && !t.warned {
 				t.warned = true
-				notes = append(notes, note{"msg", "a configured tenant is not in the organisation; check its ID", "tenant_id", t.ID})
+				notes = append(notes, warn("msg", "a configured tenant is not in the organisation; check its ID", "tenant_id", t.ID))
 			}
 		}
 	}

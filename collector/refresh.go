@@ -171,7 +171,7 @@ func (r *refresher) read(w world, id string) error {
 		r.failed(w, id, err)
 		return err
 	}
-	r.warn(w.store.apply(reading{of: id, since: w.cfg.Since, start: start, end: time.Now(), answer: answer}))
+	r.tell(w.store.apply(reading{of: id, since: w.cfg.Since, start: start, end: time.Now(), answer: answer}))
 	r.succeeded(petra.RouteIncidents)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -211,7 +211,7 @@ func (r *refresher) list(w world) {
 		return
 	}
 	notes, err := w.store.applyTenants(tenants, err)
-	r.warn(notes)
+	r.tell(notes)
 	if err != nil {
 		r.routeFailed(petra.RouteTenants, err)
 		return

@@ -76,10 +76,10 @@ func (r *refresher) succeeded(route petra.Route) {
 	}
 }
 
-// warn logs what the store has found.
-func (r *refresher) warn(notes []note) {
+// tell logs what the store has found.
+func (r *refresher) tell(notes []note) {
 	for _, n := range notes {
-		level.Warn(r.logger).Log(n...)
+		n.level(r.logger).Log(n.keyvals...)
 	}
 }
 

@@ -78,8 +78,8 @@ type savedIncident struct {
 }
 
 type savedObservation struct {
-	Live    bool    `json:"live,omitempty"`
-	Seconds float64 `json:"seconds"`
+	Live     bool          `json:"live,omitempty"`
+	Duration time.Duration `json:"duration"`
 }
 
 // readState reads the content of a state file that another process, or this
@@ -107,7 +107,7 @@ func (s *store) save() *savedState {
 		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, HeadFrom: s.headFrom, HeadWhole: s.headWhole,
 	}
 	for _, st := range s.statuses.ordered {
-		if st.label != otherStatus {
+		if st.seen && st.label != otherStatus {
 			saved.Statuses = append(saved.Statuses, st.label)
 		}
 	}
@@ -150,7 +150,7 @@ func (i *incident) save() savedIncident {
 	}
 	for kind, o := range i.counted {
 		if o.done {
-			saved.Counted[kind] = &savedObservation{o.live, o.seconds}
+			saved.Counted[kind] = &savedObservation{o.live, o.duration}
 		}
 	}
 	return saved
@@ -169,7 +169,7 @@ func (s *store) load(saved *savedState) {
 	s.cfg = &Config{Since: saved.Since}
 	s.listSize, s.listTried, s.headFrom, s.headWhole = saved.ListSize, saved.ListTried, saved.HeadFrom, saved.HeadWhole
 	for _, label := range saved.Statuses {
-		s.statuses.ordered = append(s.statuses.ordered, &status{label: label})
+		s.statuses.ordered = append(s.statuses.ordered, &status{label: label, seen: true})
 	}
 	for _, rejection := range saved.Rejected {
 		s.reject(rejection)
@@ -196,7 +196,7 @@ func (s *store) load(saved *savedState) {
 			}
 			for kind, o := range si.Counted {
 				if o != nil {
-					i.counted[kind] = observation{true, o.Live, o.Seconds}
+					i.counted[kind] = observation{true, o.Live, o.Duration}
 				}
 			}
 			t.incidents[i.ID] = i

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -32,7 +34,12 @@ type store struct {
 }
 
 // note is a log line: something changed that a person may want to know.
-type note []any
+type note struct {
+	level   func(log.Logger) log.Logger
+	keyvals []any
+}
+
+func warn(keyvals ...any) note { return note{level.Warn, keyvals} }
 
 // newStore returns a store without a configuration.
 func newStore() *store {
@@ -76,7 +83,7 @@ func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
 		for _, i := range t.incidents {
 			for kind, o := range i.counted {
 				if o.done {
-					t.durations.of(durationKind(kind), o.live).Observe(o.seconds)
+					t.durations.of(durationKind(kind), o.live).observe(o.duration, "")
 				}
 			}
 		}
@@ -85,12 +92,11 @@ func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
 	t.statuses = nil
 	for _, st := range had {
 		if st.label != otherStatus {
-			again, _ := s.statuses.get(st.label)
-			t.hasHad(again)
+			t.hasHad(s.statuses.get(st.label))
 		}
 	}
 	for _, i := range t.incidents {
-		i.status, _ = s.statuses.get(i.RemediationStatus)
+		i.status, _ = s.statuses.see(i.RemediationStatus)
 		t.hasHad(i.status)
 		if !s.cfg.OpenIncidentUser {
 			i.UserPrincipalName = ""

@@ -1,12 +1,10 @@
 package collector
 
 import (
-	"math"
 	"net/url"
 	"time"
 
 	"github.com/petra-exporter/petra_exporter/petra"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // tenant is what is known of one tenant. Times are starts of requests on our
@@ -60,7 +58,7 @@ type incident struct {
 // observation is what was observed in a histogram.
 type observation struct {
 	done, live bool
-	seconds    float64
+	duration   time.Duration
 }
 
 // created is the creation of the incident or, where the API gives no usable
@@ -84,10 +82,11 @@ func (i *incident) remediated() bool {
 // from, or remediated in it.
 func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
 	in := func(t time.Time) bool { return !t.Before(from) && !t.After(now.Add(time.Hour)) }
-	raised = in(i.created())
+	// Without a usable time, only one that is not over is taken for a new one.
+	raised = in(i.created()) && !(i.CreatedAt.IsZero() && i.remediated())
 	if i.remediated() && i.HasDwell {
 		at, ok := i.RemediatedAt()
-		remediated = raised || ok && in(at)
+		remediated = in(at) || raised && (!ok || at.After(now))
 	}
 	return raised, remediated
 }
@@ -134,22 +133,12 @@ func (t *tenant) observe(i *incident, kind durationKind, d time.Duration, exempl
 	if o.done {
 		return
 	}
-	*o = observation{done: true, live: i.Live, seconds: inSeconds(max(0, d))}
-	histogram := t.durations.of(kind, i.Live)
-	// An exemplar holds at most 128 characters, its label's name included.
-	if name := "incident_id"; exemplar && len(name)+len([]rune(i.ID)) <= prometheus.ExemplarMaxRunes {
-		histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(o.seconds, prometheus.Labels{name: i.ID})
-		return
+	*o = observation{done: true, live: i.Live, duration: max(0, d)}
+	id := ""
+	if exemplar {
+		id = i.ID
 	}
-	histogram.Observe(o.seconds)
-}
-
-// inSeconds rounds up to a multiple of 2^-16 s, 15 microseconds: sums of such
-// numbers are exact, so that the sum of a histogram does not depend on the order
-// in which its observations are made again, and never falls. A bound of a
-// bucket is a multiple itself, and stays on its side.
-func inSeconds(d time.Duration) float64 {
-	return math.Ceil(d.Seconds()*(1<<16)) / (1 << 16)
+	t.durations.of(kind, o.live).observe(o.duration, id)
 }
 
 // stale reports whether what is known of the tenant as a whole is too old to

@@ -26,7 +26,7 @@ type WebOptions struct {
 }
 
 var (
-	telemetryPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+	telemetryPath = regexp.MustCompile(`^(/|(/[A-Za-z0-9._~-]+)+)$`)
 	reservedPath  = regexp.MustCompile(`^/(status$|-/)`)
 )
 
@@ -67,8 +67,12 @@ func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.H
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	if o.TelemetryPath == "/" {
+		o.TelemetryPath = "/{$}"
+	} else {
+		mux.Handle("GET /{$}", landing)
+	}
 	mux.Handle("GET "+o.TelemetryPath, c.ScrapeHandler(registry, o.ScrapeOptions))
-	mux.Handle("GET /{$}", landing)
 	mux.Handle("GET /status", c.StatusHandler())
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {

@@ -206,7 +206,7 @@ func TestWebOptions(t *testing.T) {
 		{collector.WebOptions{TelemetryPath: "/.well-known/metrics"}, ""},
 		{collector.WebOptions{TelemetryPath: "/..."}, ""},
 		{collector.WebOptions{TelemetryPath: ""}, `--web.telemetry-path: ""` + path},
-		{collector.WebOptions{TelemetryPath: "/"}, `--web.telemetry-path: "/"` + path},
+		{collector.WebOptions{TelemetryPath: "/"}, ""},
 		{collector.WebOptions{TelemetryPath: "metrics"}, `--web.telemetry-path: "metrics"` + path},
 		{collector.WebOptions{TelemetryPath: "/metrics/"}, `--web.telemetry-path: "/metrics/"` + path},
 		{collector.WebOptions{TelemetryPath: "/a//b"}, `--web.telemetry-path: "/a//b"` + path},

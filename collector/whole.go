@@ -19,7 +19,7 @@ func (r *refresher) readWhole() {
 			// pause, the next try would follow at once.
 			wait = time.Second
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(max(wait, time.Millisecond))
 		select {
 		case <-r.ctx.Done():
 			timer.Stop()
@@ -62,7 +62,7 @@ func (r *refresher) nextWhole(now time.Time) (id string, wait time.Duration) {
 		budget *petra.Budget
 		free   int
 	}{{r.share, 1}, {r.budgets[petra.RouteIncidents], 1 + headReserve}} {
-		if at, known := need.budget.FreeAt(need.free); !known {
+		if at, known := need.budget.FreeAt(now, need.free); !known {
 			return "", idleAfter // the request in flight will wake us
 		} else if at.After(now) {
 			return "", at.Sub(now)

@@ -103,7 +103,7 @@ func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
 // BudgetState is what a [Budget] allows at one moment.
 type BudgetState struct {
 	Limit     int       // requests in any window
-	Remaining int       // requests free now, apart from a block
+	Remaining int       // requests free now
 	Blocked   time.Time // end of the wait that a 429 asked for; zero while open
 }
 
@@ -113,17 +113,17 @@ func (b *Budget) State(now time.Time) BudgetState {
 	defer b.mu.Unlock()
 	s := BudgetState{Limit: b.limit, Remaining: max(0, b.free(now))}
 	if now.Before(b.blocked) {
-		s.Blocked = b.blocked
+		s.Remaining, s.Blocked = 0, b.blocked
 	}
 	return s
 }
 
-// FreeAt says when n requests will be free if none is spent meanwhile. Where
-// that waits for a request in flight to end, known is false.
-func (b *Budget) FreeAt(n int) (at time.Time, known bool) {
+// FreeAt says when n requests will be free if none is spent meanwhile: now, or
+// later. Where that waits for a request in flight to end, known is false.
+func (b *Budget) FreeAt(now time.Time, n int) (at time.Time, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at = time.Now()
+	at = now
 	counting := b.counting(at)
 	if lacking := n - b.free(at); lacking > counting {
 		return time.Time{}, false

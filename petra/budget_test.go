@@ -128,7 +128,7 @@ func TestBudgetHoldsInAnyMinute(t *testing.T) {
 						t.Fatalf("%d remain, want %d", got, free)
 					}
 					for n := range limit + 2 {
-						at, known := b.FreeAt(n)
+						at, known := b.FreeAt(time.Now(), n)
 						if want, wantKnown := made.freeAt(now, n, limit); known != wantKnown || known && !at.Equal(want) {
 							t.Fatalf("%d are free at %v (%t), want %v (%t)", n, at, known, want, wantKnown)
 						}
@@ -214,15 +214,15 @@ func TestBudgetBounds(t *testing.T) {
 		if second, ok := b.Take(); ok || second != nil {
 			t.Error("a second one while the first is in flight")
 		}
-		if at, known := b.FreeAt(1); known {
+		if at, known := b.FreeAt(time.Now(), 1); known {
 			t.Errorf("known to be free at %v, with one in flight", at)
 		}
 		done()
 		ended := time.Now()
-		if at, known := b.FreeAt(1); !known || at.Sub(ended) != time.Minute+time.Nanosecond {
+		if at, known := b.FreeAt(time.Now(), 1); !known || at.Sub(ended) != time.Minute+time.Nanosecond {
 			t.Errorf("free %v after the end (%t)", at.Sub(ended), known)
 		}
-		if at, known := b.FreeAt(2); known {
+		if at, known := b.FreeAt(time.Now(), 2); known {
 			t.Errorf("two of one are free at %v", at)
 		}
 		time.Sleep(time.Minute)
@@ -230,7 +230,7 @@ func TestBudgetBounds(t *testing.T) {
 			t.Error("free exactly a minute after the end")
 		}
 		time.Sleep(time.Nanosecond)
-		if at, known := b.FreeAt(1); !known || !at.Equal(time.Now()) {
+		if at, known := b.FreeAt(time.Now(), 1); !known || !at.Equal(time.Now()) {
 			t.Errorf("free at %v (%t), want now", at, known)
 		}
 		if _, ok := b.Take(); !ok {
@@ -294,7 +294,7 @@ func TestFreeAtAfterALowerLimit(t *testing.T) {
 					}
 				}
 				b.SetLimit(test.limit)
-				at, known := b.FreeAt(test.n)
+				at, known := b.FreeAt(time.Now(), test.n)
 				switch {
 				case test.want < 0 && known:
 					t.Errorf("free at %v, want not known", at)
@@ -317,14 +317,14 @@ func TestBudgetBlock(t *testing.T) {
 		at := func(d time.Duration) time.Time { return start.Add(d) }
 		b.Block(at(50 * time.Second))
 		b.Block(at(20 * time.Second)) // an earlier one changes nothing
-		want := petra.BudgetState{Limit: 3, Remaining: 3, Blocked: at(50 * time.Second)}
+		want := petra.BudgetState{Limit: 3, Remaining: 0, Blocked: at(50 * time.Second)}
 		if got := b.State(start); got != want {
 			t.Errorf("blocked: %+v, want %+v", got, want)
 		}
 		if _, ok := b.Take(); ok {
 			t.Error("took one while blocked")
 		}
-		if got, known := b.FreeAt(3); !known || !got.Equal(want.Blocked) {
+		if got, known := b.FreeAt(time.Now(), 3); !known || !got.Equal(want.Blocked) {
 			t.Errorf("free at %v (%t), want the end of the block", got, known)
 		}
 		b.Block(at(70 * time.Second))
@@ -348,11 +348,11 @@ func TestBudgetBlock(t *testing.T) {
 			done()
 		}
 		b.Block(time.Now().Add(10 * time.Second))
-		if got, known := b.FreeAt(1); !known || time.Until(got) != time.Minute+1 {
+		if got, known := b.FreeAt(time.Now(), 1); !known || time.Until(got) != time.Minute+1 {
 			t.Errorf("free in %v (%t), want a minute", time.Until(got), known)
 		}
 		b.Block(time.Now().Add(10 * time.Minute))
-		if got, known := b.FreeAt(1); !known || time.Until(got) != 10*time.Minute {
+		if got, known := b.FreeAt(time.Now(), 1); !known || time.Until(got) != 10*time.Minute {
 			t.Errorf("free in %v (%t), want ten minutes", time.Until(got), known)
 		}
 		b.Unblock()
@@ -437,7 +437,7 @@ func TestRequestCountsUntilAMinuteAfterItsEnd(t *testing.T) {
 		if err := c.ask(t.Context(), petra.RouteIncidents); err != nil {
 			t.Fatal(err)
 		}
-		if at, known := c.budgets[petra.RouteIncidents].FreeAt(10); !known || at.Sub(start) != 80*time.Second+1 {
+		if at, known := c.budgets[petra.RouteIncidents].FreeAt(time.Now(), 10); !known || at.Sub(start) != 80*time.Second+1 {
 			t.Errorf("all ten are free %v after the start (%t), want 80 s", at.Sub(start), known)
 		}
 	})

@@ -140,11 +140,11 @@ func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 			answer.Rejected = append(answer.Rejected, Rejection{BadJSON, digest(raw)})
 			continue
 		}
-		if !usableID(w.ID) {
+		if w.ID == "" || tooLong(w.ID) {
 			answer.Rejected = append(answer.Rejected, Rejection{NoID, digest(raw)})
 			continue
 		}
-		if !usableID(w.Tenant.PetraTenantID) {
+		if !usableTenantID(w.Tenant.PetraTenantID) {
 			answer.Rejected = append(answer.Rejected, Rejection{WrongTenant, w.ID})
 			continue
 		}
@@ -220,11 +220,15 @@ func decodeObject(raw json.RawMessage, target any) bool {
 	return err == nil || wrongType
 }
 
-// usableID reports whether an ID can stand in a label as it is: one that had to
-// be changed there could become equal to another.
-func usableID(id string) bool {
+func tooLong(id string) bool {
+	return len([]rune(id)) > MaxIDLength
+}
+
+// usableTenantID reports whether a tenant's ID can be asked for and stand in a
+// label as it is: one that had to be changed there could become another's.
+func usableTenantID(id string) bool {
 	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }
-	return id != "" && len([]rune(id)) <= MaxIDLength && !strings.ContainsFunc(id, unfit)
+	return id != "" && !tooLong(id) && !strings.ContainsFunc(id, unfit)
 }
 
 func digest(raw json.RawMessage) string {

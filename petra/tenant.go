@@ -66,7 +66,7 @@ func decodeTenants(body []byte) ([]Tenant, error) {
 	seen := map[string]bool{}
 	for _, raw := range *wire.Tenants {
 		var w wireTenant
-		if !decodeObject(raw, &w) || !usableID(w.PetraTenantID) || seen[w.PetraTenantID] {
+		if !decodeObject(raw, &w) || !usableTenantID(w.PetraTenantID) || seen[w.PetraTenantID] {
 			continue
 		}
 		seen[w.PetraTenantID] = true
