@@ -29,6 +29,11 @@ cover: ## show how much of each function the tests cover
 	go test -coverprofile=.cache/cover.out ./...
 	go tool cover -func=.cache/cover.out
 
+.PHONY: sim
+sim: ## simulate days with up to 10,000 tenants; takes an hour
+	mkdir -p docs/data
+	go test ./collector -run '^TestSimulation$$' -count 1 -timeout 0 -v -sim=all -sim-csv=$(CURDIR)/docs/data/freshness.csv
+
 .PHONY: smoke
 smoke: build ## start the binary's demo, scrape it, check it, stop it
 	go -C tools run ./smoke $(CURDIR)/petra_exporter

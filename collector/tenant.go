@@ -83,7 +83,7 @@ func (i *incident) remediated() bool {
 func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
 	in := func(t time.Time) bool { return !t.Before(from) && !t.After(now.Add(time.Hour)) }
 	// Without a usable time, only one that is not over is taken for a new one.
-	raised = in(i.created()) && !(i.CreatedAt.IsZero() && i.remediated())
+	raised = in(i.created()) && (!i.CreatedAt.IsZero() || !i.remediated())
 	if i.remediated() && i.HasDwell {
 		at, ok := i.RemediatedAt()
 		remediated = in(at) || raised && (!ok || at.After(now))

@@ -228,8 +228,12 @@ func (c *Client) observe(r Request) {
 	}
 }
 
-// plainError leaves out what differs each time, the local port.
+// plainError leaves out what differs each time, the local port, and says what
+// an end of file means.
 func plainError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the connection ended without an answer: %w", err)
+	}
 	if onConn, ok := errors.AsType[*net.OpError](err); ok && onConn.Op != "dial" {
 		err = fmt.Errorf("%s: %w", onConn.Op, onConn.Err)
 	}
