@@ -113,8 +113,8 @@ func (c *testClient) requests() []petra.Request {
 
 // spent is how many requests of a route count now.
 func (c *testClient) spent(route petra.Route) int {
-	state := c.budgets[route].State(time.Now())
-	return state.Limit - state.Remaining
+	ended, _ := c.budgets[route].Spent()
+	return len(ended)
 }
 
 // served puts a handler on connections in memory, which run on virtual time in
