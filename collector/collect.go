@@ -23,37 +23,70 @@ type recentIncident struct {
 	remediated bool // in the window
 }
 
+// rows are samples by metric, to be sent metric by metric as they are encoded:
+// sent as they are found, tenant by tenant, they would lie scattered in memory.
+type rows struct {
+	samples    map[desc][]row
+	histograms [durationKinds][2][]*histogram
+}
+
+type row struct {
+	value  float64
+	labels []string
+}
+
+func (r *rows) add(d desc, value float64, labels ...string) {
+	r.samples[d] = append(r.samples[d], row{value, labels})
+}
+
+func (r *rows) send(ch chan<- prometheus.Metric) {
+	for d, samples := range r.samples {
+		for _, s := range samples {
+			ch <- d.sample(s.value, s.labels...)
+		}
+	}
+	for _, byLive := range r.histograms {
+		for _, histograms := range byLive {
+			for _, h := range histograms {
+				ch <- h.snapshot()
+			}
+		}
+	}
+}
+
 // collect publishes what is known and not too old. Three kinds of series differ
 // in what must be known before they are true: single facts, counts, and recent
 // incidents.
 func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	out := &rows{samples: map[desc][]row{}}
 	states := map[string]int{}
 	var recent []recentIncident
 	for _, t := range s.members() {
 		state := s.state(t, now)
 		states[state]++
-		s.collectTenant(ch, t)
+		s.collectTenant(out, t)
 		if !s.publishable(t) {
 			continue
 		}
-		s.collectFacts(ch, t, t.stale(now, s.cfg.MaxStaleness))
+		s.collectFacts(out, t, t.stale(now, s.cfg.MaxStaleness))
 		if state == stateComplete {
-			s.collectCounts(ch, t)
+			s.collectCounts(out, t)
 		}
 		recent = s.recentOf(recent, t, state, now)
 	}
 	for _, state := range []string{stateComplete, statePending, stateStale} {
-		ch <- tenantsDesc.sample(float64(states[state]), state)
+		out.add(tenantsDesc, float64(states[state]), state)
 	}
 	for _, st := range s.statuses.ordered {
-		ch <- statusInfoDesc.sample(1, st.label, st.meaning)
+		out.add(statusInfoDesc, 1, st.label, st.meaning)
 	}
 	for _, reason := range petra.Reasons() {
-		ch <- rejectedDesc.sample(float64(s.rejection[reason]), string(reason))
+		out.add(rejectedDesc, float64(s.rejection[reason]), string(reason))
 	}
-	s.collectRecent(ch, recent)
+	s.collectRecent(out, recent)
+	out.send(ch)
 }
 
 func (s *store) state(t *tenant, now time.Time) string {
@@ -69,38 +102,38 @@ func (s *store) state(t *tenant, now time.Time) string {
 // collectTenant publishes what is known of the tenant apart from incidents. Of
 // a Microsoft ID that is not resolved, and of an ID that the organisation does
 // not have, that is only that it is not read.
-func (s *store) collectTenant(ch chan<- prometheus.Metric, t *tenant) {
+func (s *store) collectTenant(out *rows, t *tenant) {
 	mistyped := s.mistyped(t)
 	if mistyped {
-		ch <- tenantUpDesc.sample(0, t.ID)
+		out.add(tenantUpDesc, 0, t.ID)
 	} else if t.up != nil {
-		ch <- tenantUpDesc.sample(boolValue(*t.up), t.ID)
+		out.add(tenantUpDesc, boolValue(*t.up), t.ID)
 	}
 	if mistyped || !t.resolved && uuid.MatchString(t.ID) {
 		return
 	}
 	if t.resolved {
-		ch <- tenantInfoDesc.sample(1, t.ID, labelValue(t.Name), labelValue(t.MicrosoftID))
+		out.add(tenantInfoDesc, 1, t.ID, labelValue(t.Name), labelValue(t.MicrosoftID))
 	}
 	if t.inList {
-		ch <- tenantPausedDesc.sample(boolValue(t.Paused), t.ID)
+		out.add(tenantPausedDesc, boolValue(t.Paused), t.ID)
 	}
 	if !t.Onboarded.IsZero() {
-		ch <- tenantOnboardedDesc.sample(seconds(t.Onboarded), t.ID)
+		out.add(tenantOnboardedDesc, seconds(t.Onboarded), t.ID)
 	}
 	if !t.covered.IsZero() {
-		ch <- tenantLastRefreshDesc.sample(seconds(t.covered), t.ID)
+		out.add(tenantLastRefreshDesc, seconds(t.covered), t.ID)
 	}
 	if !t.whole.IsZero() {
-		ch <- tenantLastFullReadDesc.sample(seconds(t.whole), t.ID)
-		ch <- tenantTruncatedDesc.sample(boolValue(t.truncated), t.ID)
+		out.add(tenantLastFullReadDesc, seconds(t.whole), t.ID)
+		out.add(tenantTruncatedDesc, boolValue(t.truncated), t.ID)
 	}
 }
 
 // collectFacts publishes single facts: each is true as soon as an answer held
 // the incident. Of a stale tenant only those are still told that heads reach,
 // where it is its own reads that are refused.
-func (s *store) collectFacts(ch chan<- prometheus.Metric, t *tenant, stale bool) {
+func (s *store) collectFacts(out *rows, t *tenant, stale bool) {
 	var last time.Time
 	for _, i := range t.incidents {
 		if !i.present || stale && !s.reachedByHead(t, i) {
@@ -112,15 +145,15 @@ func (s *store) collectFacts(ch chan<- prometheus.Metric, t *tenant, stale bool)
 		if !i.listed {
 			continue
 		}
-		ch <- openInfoDesc.sample(1, t.ID, i.ID, i.status.label, i.url, labelValue(i.UserPrincipalName))
-		ch <- openLiveDesc.sample(boolValue(i.Live), t.ID, i.ID)
-		ch <- openCreatedDesc.sample(seconds(i.created()), t.ID, i.ID)
+		out.add(openInfoDesc, 1, t.ID, i.ID, i.status.label, i.url, labelValue(i.UserPrincipalName))
+		out.add(openLiveDesc, boolValue(i.Live), t.ID, i.ID)
+		out.add(openCreatedDesc, seconds(i.created()), t.ID, i.ID)
 		if !i.OccurredAt.IsZero() {
-			ch <- openOccurredDesc.sample(seconds(i.OccurredAt), t.ID, i.ID)
+			out.add(openOccurredDesc, seconds(i.OccurredAt), t.ID, i.ID)
 		}
 	}
 	if !last.IsZero() {
-		ch <- lastIncidentDesc.sample(seconds(last), t.ID)
+		out.add(lastIncidentDesc, seconds(last), t.ID)
 	}
 }
 
@@ -133,7 +166,7 @@ func (s *store) reachedByHead(t *tenant, i *incident) bool {
 
 // collectCounts publishes what is true only once all of a tenant's incidents
 // are known, zeros included.
-func (s *store) collectCounts(ch chan<- prometheus.Metric, t *tenant) {
+func (s *store) collectCounts(out *rows, t *tenant) {
 	type key struct {
 		status string
 		live   bool
@@ -172,19 +205,19 @@ func (s *store) collectCounts(ch chan<- prometheus.Metric, t *tenant) {
 		}
 	}
 	for k, n := range incidents {
-		ch <- incidentsDesc.sample(float64(n), t.ID, k.status, boolLabel(k.live))
+		out.add(incidentsDesc, float64(n), t.ID, k.status, boolLabel(k.live))
 	}
 	for _, live := range []bool{false, true} {
-		ch <- openIncidentsDesc.sample(float64(open[index(live)]), t.ID, boolLabel(live))
+		out.add(openIncidentsDesc, float64(open[index(live)]), t.ID, boolLabel(live))
 	}
-	ch <- openUnlistedDesc.sample(float64(unlisted), t.ID)
-	ch <- raisedDesc.sample(float64(len(t.incidents)), t.ID)
+	out.add(openUnlistedDesc, float64(unlisted), t.ID)
+	out.add(raisedDesc, float64(len(t.incidents)), t.ID)
 	if !oldest.IsZero() {
-		ch <- oldestOpenDesc.sample(seconds(oldest), t.ID)
+		out.add(oldestOpenDesc, seconds(oldest), t.ID)
 	}
-	for _, byLive := range t.durations {
-		for _, histogram := range byLive {
-			ch <- histogram.snapshot()
+	for kind, byLive := range t.durations {
+		for live, histogram := range byLive {
+			out.histograms[kind][live] = append(out.histograms[kind][live], histogram)
 		}
 	}
 }
@@ -211,7 +244,7 @@ func (s *store) recentOf(recent []recentIncident, t *tenant, state string, now t
 }
 
 // collectRecent publishes the newest of the recent incidents.
-func (s *store) collectRecent(ch chan<- prometheus.Metric, recent []recentIncident) {
+func (s *store) collectRecent(out *rows, recent []recentIncident) {
 	unlisted := max(0, len(recent)-s.cfg.MaxRecentIncidents)
 	if unlisted > 0 {
 		slices.SortFunc(recent, func(a, b recentIncident) int {
@@ -219,19 +252,19 @@ func (s *store) collectRecent(ch chan<- prometheus.Metric, recent []recentIncide
 		})
 		recent = recent[:s.cfg.MaxRecentIncidents]
 	}
-	ch <- recentUnlistedDesc.sample(float64(unlisted))
+	out.add(recentUnlistedDesc, float64(unlisted))
 	for _, r := range recent {
 		i := r.incident
 		labels := []string{r.tenant, i.ID, boolLabel(i.Live)}
 		if !i.CreatedAt.IsZero() {
-			ch <- recentCreatedDesc.sample(seconds(i.CreatedAt), labels...)
+			out.add(recentCreatedDesc, seconds(i.CreatedAt), labels...)
 		}
 		if !i.OccurredAt.IsZero() {
-			ch <- recentOccurredDesc.sample(seconds(i.OccurredAt), labels...)
+			out.add(recentOccurredDesc, seconds(i.OccurredAt), labels...)
 		}
 		if r.remediated {
-			ch <- recentDwellDesc.sample(i.Dwell.Seconds(), labels...)
+			out.add(recentDwellDesc, i.Dwell.Seconds(), labels...)
 		}
-		ch <- recentFirstSeenDesc.sample(seconds(i.firstSeen), labels...)
+		out.add(recentFirstSeenDesc, seconds(i.firstSeen), labels...)
 	}
 }
