@@ -1,5 +1,7 @@
 GOLANGCI_LINT = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 DOCKER ?= docker
+PROMTOOL = $(CURDIR)/.cache/bin/promtool
+PETRA_BENCH_TENANTS ?= 10,100,1000
 
 .PHONY: help
 help: ## list these targets
@@ -34,9 +36,30 @@ sim: ## simulate days with up to 10,000 tenants; takes an hour
 	mkdir -p docs/data
 	go test ./collector -run '^TestSimulation$$' -count 1 -timeout 0 -v -sim=all -sim-csv=$(CURDIR)/docs/data/freshness.csv
 
+.PHONY: bench
+bench: build ## measure what it costs; PETRA_BENCH_TENANTS=10,10000 sets sizes
+	go -C tools/bench run . -tenants $(PETRA_BENCH_TENANTS)
+
+.PHONY: plot
+plot: ## draw the freshness that make sim has measured
+	mkdir -p docs/img
+	go -C tools/bench run ./plot $(CURDIR)/docs/data/freshness.csv $(CURDIR)/docs/img/freshness.svg
+
 .PHONY: smoke
 smoke: build ## start the binary's demo, scrape it, check it, stop it
 	go -C tools run ./smoke $(CURDIR)/petra_exporter
+
+.PHONY: rules
+rules: .cache/bin/promtool ## check and test the rules for Prometheus
+	cd deploy/prometheus && $(PROMTOOL) check config --lint=all --lint-fatal prometheus.yml
+	cd deploy/prometheus && $(PROMTOOL) check rules --lint=all --lint-fatal petra.rules.yml petra.alerts.yml
+	cd deploy/prometheus && $(PROMTOOL) test rules tests/*.yml
+
+.cache/bin/promtool .cache/bin/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
+	mkdir -p $(@D)
+	version=$$(go -C tools/prometheus list -m -f '{{slice .Version 1}}' github.com/prometheus/prometheus) && \
+	go -C tools/prometheus build -o $(CURDIR)/$@ \
+		-ldflags "-X github.com/prometheus/common/version.Version=$$version" github.com/prometheus/prometheus/cmd/$(@F)
 
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine
