@@ -22,11 +22,11 @@ var simulatedCSV = flag.String("sim-csv", "", "file for the freshness by number 
 func rows() map[string][]*row {
 	small := row{
 		name: "small", tenants: 5, incidents: 40, open: 3, scrape: 15 * time.Second, servers: 1, lasts: 24 * time.Hour, changes: 24 * time.Hour,
-		every: 20 * time.Minute, late: 2 * time.Hour, onboard: 8 * time.Hour, roam: 8 * time.Hour, exposition: 10 * time.Minute, settles: true,
+		every: 20 * time.Minute, late: 2 * time.Hour, onboard: 8 * time.Hour, roam: 8 * time.Hour, exposition: 10 * time.Minute, settles: true, aims: true,
 	}
 	msp := row{
 		name: "msp", tenants: 1000, incidents: 3000, open: 20, oldOpen: 8, scrape: 15 * time.Second, servers: 1, lasts: 24 * time.Hour, changes: 24 * time.Hour,
-		every: 4 * time.Minute, late: 10 * time.Minute, onboard: 2 * time.Hour, roam: time.Hour, exposition: 10 * time.Minute, settles: true,
+		every: 4 * time.Minute, late: 10 * time.Minute, onboard: 2 * time.Hour, roam: time.Hour, exposition: 10 * time.Minute, settles: true, aims: true,
 	}
 	short := msp
 	short.name, short.lasts, short.changes, short.settles = "msp-3h", 3*time.Hour, 3*time.Hour, false
@@ -37,6 +37,7 @@ func rows() map[string][]*row {
 		every: 5 * time.Minute, late: 10 * time.Minute, onboard: 4 * time.Hour, roam: time.Hour, exposition: time.Hour, settles: true,
 	}
 	bad := msp
+	bad.aims = false
 	bad.name, bad.errors, bad.otherProgram, bad.restart = "bad-day", 0.05, 15*time.Second, 6*time.Hour
 	bad.outage = [2]time.Duration{8*time.Hour + 3*time.Minute, 10*time.Hour + 3*time.Minute}
 	badWithState := bad
@@ -128,6 +129,7 @@ func runRows(t *testing.T, rows []*row) []*result {
 				synctest.Test(t, func(t *testing.T) { results[i] = simulate(t, r) })
 				if results[i] != nil {
 					results[i].took = time.Since(begun).Round(time.Second)
+					t.Log(table(results[i : i+1]))
 				}
 			})
 		}
