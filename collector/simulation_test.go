@@ -30,6 +30,10 @@ func rows() map[string][]*row {
 	}
 	short := msp
 	short.name, short.lasts, short.changes, short.settles = "msp-3h", 3*time.Hour, 3*time.Hour, false
+	if testing.Short() { // the race detector takes ten times as long
+		small.lasts, small.changes = 2*time.Hour, 2*time.Hour
+		short.lasts, short.changes = 15*time.Minute, 15*time.Minute
+	}
 	two := msp
 	two.name, two.servers = "msp-2-servers", 2
 	large := row{
@@ -55,6 +59,11 @@ func rows() map[string][]*row {
 func TestSimulation(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is not what it is about
 	selected := rows()[*simulated]
+	if testing.Short() { // a sixth of the time, for the race detector
+		for _, r := range selected {
+			r.lasts, r.changes = r.lasts/6, r.changes/6
+		}
+	}
 	for _, r := range append(rows()["all"], rows()["short"]...) {
 		if slices.Contains(strings.Split(*simulated, ","), r.name) && !slices.ContainsFunc(selected, func(other *row) bool { return other.name == r.name }) {
 			selected = append(selected, r)

@@ -1,0 +1,76 @@
+package collector
+
+import (
+	"net/http/httptest"
+	"time"
+)
+
+// Await does what a scrape does before it is answered, that long at most.
+func (c *Collector) Await(deadline time.Duration) {
+	c.wait(httptest.NewRequest("GET", "/metrics", nil), deadline)
+}
+
+// KnownTenant is what the store has of a tenant, for simulations.
+type KnownTenant struct {
+	ID, State      string
+	Stale          bool
+	Covered, Whole time.Time
+	Raised         int
+}
+
+// KnownIncident is what the store has of an incident.
+type KnownIncident struct {
+	ID, Status                     string
+	CreatedAt                      time.Time
+	Present, Missing, Listed, Live bool
+	HasDwell                       bool
+	Dwell                          time.Duration
+}
+
+func (i *incident) forTest() KnownIncident {
+	return KnownIncident{
+		ID: i.ID, Status: i.status.label, CreatedAt: i.CreatedAt,
+		Present: i.present, Missing: !i.missing.IsZero(), Listed: i.listed, Live: i.Live,
+		HasDwell: i.HasDwell, Dwell: i.Dwell,
+	}
+}
+
+// Each walks through what is published of tenants, and all that is known of
+// their incidents.
+func (c *Collector) Each(tenant func(KnownTenant), incident func(KnownIncident)) {
+	s, now := c.refresher.world().store, time.Now()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, t := range s.tenants {
+		if !s.member(t) || !s.publishable(t) {
+			continue
+		}
+		tenant(KnownTenant{
+			ID: t.ID, State: s.state(t, now), Stale: t.stale(now, s.cfg.MaxStaleness),
+			Covered: t.covered, Whole: t.whole, Raised: len(t.incidents),
+		})
+		for _, i := range t.incidents {
+			incident(i.forTest())
+		}
+	}
+}
+
+// Known is what is known of one incident.
+func (c *Collector) Known(tenantID, id string) (KnownIncident, bool) {
+	s := c.refresher.world().store
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := s.tenants[tenantID]
+	if t == nil || t.incidents[id] == nil {
+		return KnownIncident{}, false
+	}
+	return t.incidents[id].forTest(), true
+}
+
+// Reach is how far back the last good head reached; whole: to the beginning.
+func (c *Collector) Reach() (from time.Time, whole bool) {
+	s := c.refresher.world().store
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.headFrom, s.headWhole
+}
