@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 )
@@ -116,42 +117,49 @@ type wireIncident struct {
 	} `json:"user"`
 }
 
-// decodeIncidents reads an answer one incident at a time, so that a bad one
-// never costs the others. date is the API's clock.
+// decodeIncidents reads an answer in one pass. What has the wrong type is left
+// at its zero value, so that a bad incident never costs the others. date is the
+// API's clock.
 func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 	var wire struct {
-		Incidents *[]json.RawMessage `json:"incidents"`
+		Incidents []wireIncident `json:"incidents"`
 	}
-	if err := json.Unmarshal(body, &wire); err != nil {
+	if err := unmarshal(body, &wire); err != nil {
 		return nil, undecodable(err)
 	}
 	if wire.Incidents == nil {
 		return nil, fmt.Errorf("%w: no list of incidents", ErrUndecodable)
 	}
-	elements := *wire.Incidents
+	// What has no ID is known by its content, which is rarely asked for.
+	raw := sync.OnceValue(func() []json.RawMessage {
+		var wire struct {
+			Incidents []json.RawMessage `json:"incidents"`
+		}
+		_ = unmarshal(body, &wire) // it could be read above
+		return wire.Incidents
+	})
 	answer := &Incidents{
-		Incidents: make([]Incident, 0, len(elements)),
-		Received:  len(elements),
+		Incidents: make([]Incident, 0, len(wire.Incidents)),
+		Received:  len(wire.Incidents),
 		Date:      date,
 	}
-	for _, raw := range elements {
-		var w wireIncident
-		if !decodeObject(raw, &w) {
-			answer.Rejected = append(answer.Rejected, Rejection{BadJSON, digest(raw)})
-			continue
-		}
-		if w.ID == "" || tooLong(w.ID) {
-			answer.Rejected = append(answer.Rejected, Rejection{NoID, digest(raw)})
-			continue
-		}
-		if !usableTenantID(w.Tenant.PetraTenantID) {
-			answer.Rejected = append(answer.Rejected, Rejection{WrongTenant, w.ID})
-			continue
-		}
-		incident, reasons := w.incident(date)
-		answer.Incidents = append(answer.Incidents, incident)
-		for _, reason := range reasons {
-			answer.Rejected = append(answer.Rejected, Rejection{reason, w.ID})
+	reject := func(reason Reason, key string) {
+		answer.Rejected = append(answer.Rejected, Rejection{reason, key})
+	}
+	for n, w := range wire.Incidents {
+		switch {
+		case (w.ID == "" || tooLong(w.ID)) && raw()[n][0] != '{':
+			reject(BadJSON, digest(raw()[n]))
+		case w.ID == "" || tooLong(w.ID):
+			reject(NoID, digest(raw()[n]))
+		case !usableTenantID(w.Tenant.PetraTenantID):
+			reject(WrongTenant, w.ID)
+		default:
+			incident, reasons := w.incident(date)
+			answer.Incidents = append(answer.Incidents, incident)
+			for _, reason := range reasons {
+				reject(reason, w.ID)
+			}
 		}
 	}
 	return answer, nil
@@ -215,9 +223,16 @@ func decodeObject(raw json.RawMessage, target any) bool {
 	if len(raw) == 0 || raw[0] != '{' {
 		return false
 	}
+	return unmarshal(raw, target) == nil
+}
+
+// unmarshal leaves what has the wrong type at its zero value.
+func unmarshal(raw []byte, target any) error {
 	err := json.Unmarshal(raw, target)
-	_, wrongType := errors.AsType[*json.UnmarshalTypeError](err)
-	return err == nil || wrongType
+	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType {
+		return nil
+	}
+	return err
 }
 
 func tooLong(id string) bool {
