@@ -1,15 +1,18 @@
 package collector_test
 
 import (
-	"html"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
-	"regexp"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
 
 // statusRow is a row of the table of tenants.
@@ -18,14 +21,11 @@ type statusRow struct {
 	marked                                         bool // as a problem
 }
 
-var rowPattern = regexp.MustCompile(`<tr( class="problem")?><td>(.*)</td><td><code>(.*)</code></td><td>(.*)</td><td class="number">(.*)</td><td class="number">(.*)</td><td>(.*)</td><td>(.*)</td><td>(.*)</td></tr>`)
-
-func statusRows(page string) (rows []statusRow) {
-	for _, m := range rowPattern.FindAllStringSubmatch(page, -1) {
-		for i := range m {
-			m[i] = html.UnescapeString(m[i])
-		}
-		rows = append(rows, statusRow{m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[1] != ""})
+func statusRows(t *testing.T, page string) (rows []statusRow) {
+	t.Helper()
+	for _, row := range tableRows(t, page, "tenants") {
+		c := cells(row)
+		rows = append(rows, statusRow{c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], attribute(row, "class") == "problem"})
 	}
 	return rows
 }
@@ -33,12 +33,77 @@ func statusRows(page string) (rows []statusRow) {
 // routeRow is the row of a route, as text.
 func routeRow(t *testing.T, page, route string) string {
 	t.Helper()
-	m := regexp.MustCompile(`<tr><th scope="row">` + route + `</th>(.*)</tr>`).FindStringSubmatch(page)
-	if m == nil {
-		t.Fatalf("no row of the route %s in:\n%s", route, page)
+	for _, row := range tableRows(t, page, "api") {
+		if c := cells(row); c[0] == route {
+			return strings.Join(c[1:], " | ")
+		}
 	}
-	cells := strings.ReplaceAll(strings.ReplaceAll(m[1], `<td class="number">`, "<td>"), "</td>", "")
-	return html.UnescapeString(strings.TrimPrefix(strings.ReplaceAll(cells, "<td>", " | "), " | "))
+	t.Fatalf("no row of the route %s in:\n%s", route, page)
+	return ""
+}
+
+// problems are what the page says is wrong.
+func problems(t *testing.T, page string) (list []string) {
+	t.Helper()
+	for n := range section(t, page, "wrong").Descendants() {
+		if n.DataAtom == atom.Li {
+			list = append(list, textOf(n))
+		}
+	}
+	return list
+}
+
+// section is the part of the page below the heading with this id.
+func section(t *testing.T, page, id string) *html.Node {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range root.Descendants() {
+		if n.DataAtom == atom.Section && attribute(n, "aria-labelledby") == id {
+			return n
+		}
+	}
+	t.Fatalf("no section %s in:\n%s", id, page)
+	return nil
+}
+
+// tableRows are the rows of a section's table, without its head.
+func tableRows(t *testing.T, page, id string) (rows []*html.Node) {
+	t.Helper()
+	for n := range section(t, page, id).Descendants() {
+		if n.DataAtom == atom.Tr && n.Parent.DataAtom == atom.Tbody {
+			rows = append(rows, n)
+		}
+	}
+	return rows
+}
+
+func cells(row *html.Node) (texts []string) {
+	for n := range row.ChildNodes() {
+		texts = append(texts, textOf(n))
+	}
+	return texts
+}
+
+func textOf(n *html.Node) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data)
+		}
+	}
+	return b.String()
+}
+
+func attribute(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
 }
 
 func (e *exporter) status() string {
@@ -68,7 +133,7 @@ func TestStatusEscapes(t *testing.T) {
 		api.SetFault(petratest.Fault{Kind: petratest.Status500, Body: script + "</td><td>`"})
 		e.scrape()
 		page := e.status()
-		for _, bad := range []string{"<script", "<img", "<i>", `a">`, "\u202e", "\u2066", "\x00", "\x1b", strings.Repeat("ä", 257)} {
+		for _, bad := range []string{"<script>alert", "<img", "<i>", `a">`, "\u202e", "\u2066", "\x00", "\x1b", strings.Repeat("ä", 257)} {
 			if strings.Contains(page, bad) {
 				t.Errorf("the page has %q", bad)
 			}
@@ -78,22 +143,35 @@ func TestStatusEscapes(t *testing.T) {
 				t.Errorf("the page lacks %q:\n%s", good, page)
 			}
 		}
-		if n := len(statusRows(page)); n != 3 {
+		if n := len(statusRows(t, page)); n != 3 {
 			t.Errorf("%d rows, want 3", n)
 		}
 	})
 }
 
-// TestStatusHeaders holds that a browser is told to run nothing and keep
-// nothing, and that the page has no script to run.
+// TestStatusHeaders holds that a browser is told to run our script alone, to
+// load nothing and to keep nothing.
 func TestStatusHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, api := webAPI(t)
 		e := newExporter(t, api, "")
 		response := e.get("/status")
+		hash := func(file string) string {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(response.Body.String(), ">"+string(content)+"</") {
+				t.Errorf("the page does not hold %s as it is", file)
+			}
+			sum := sha256.Sum256(content)
+			return base64.StdEncoding.EncodeToString(sum[:])
+		}
 		for name, want := range map[string]string{
 			"Content-Type":            "text/html; charset=utf-8",
-			"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+			"Content-Security-Policy": "default-src 'none'; style-src 'sha256-" + hash("status.css") + "'; script-src 'sha256-" + hash("status.js") + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+			"X-Content-Type-Options":  "nosniff",
+			"Referrer-Policy":         "no-referrer",
 			"Cache-Control":           "no-store",
 		} {
 			if got := response.Header().Get(name); got != want {
@@ -116,7 +194,7 @@ func TestStatusBeforeAnything(t *testing.T) {
 		if !strings.Contains(page, "No tenant is known yet.") || !strings.Contains(page, "Tenants: 0 complete, 0 pending, 0 stale.") {
 			t.Errorf("got:\n%s", page)
 		}
-		if got, want := routeRow(t, page, "incidents"), "10 of 10 | no | never | none | "; got != want {
+		if got, want := routeRow(t, page, "incidents"), "10 of 10 | no | never | never | none"; got != want {
 			t.Errorf("incidents: %s, want %s", got, want)
 		}
 	})
@@ -149,8 +227,8 @@ func TestStatusOrder(t *testing.T) {
 		)
 		compareRows(t, e.status(), []statusRow{
 			{"", "Nobody", "no", "unknown", "unknown", "never", "never", mistyped, true},
-			{"Denied", "D", "no", "2", "1", "1m0s ago", "1m0s ago", denied, true},
-			{"Failing", "F", "no", "2", "1", "1m0s ago", "1m0s ago", failing, true},
+			{"Denied", "D", "no", "2", "1", "1m ago", "1m ago", denied, true},
+			{"Failing", "F", "no", "2", "1", "1m ago", "1m ago", failing, true},
 			{"Alright", "G2", "yes", "2", "1", "0s ago", "0s ago", "", false},
 			{"good one", "G1", "yes", "2", "1", "0s ago", "0s ago", "", false},
 		})
@@ -172,7 +250,7 @@ func TestStatusOrder(t *testing.T) {
 
 func compareRows(t *testing.T, page string, want []statusRow) {
 	t.Helper()
-	got := statusRows(page)
+	got := statusRows(t, page)
 	if len(got) != len(want) {
 		t.Fatalf("%d rows, want %d, in:\n%s", len(got), len(want), page)
 	}
@@ -211,7 +289,7 @@ func TestStatusPending(t *testing.T) {
 		e.scrape()
 		synctest.Wait()
 		time.Sleep(30 * time.Second)
-		rows := statusRows(e.status())
+		rows := statusRows(t, e.status())
 		if len(rows) != 2 || rows[0].open != "500" || rows[0].problem != "more incidents than the API gives (500): older ones are out of reach" || rows[1].open != "1" || rows[1].problem != "" {
 			t.Errorf("after the whole reads: %+v", rows)
 		}
@@ -235,11 +313,11 @@ func TestStatusRoutes(t *testing.T) {
 		}
 		for _, route := range []string{"incidents", "tenants"} {
 			row := routeRow(t, page, route)
-			if !strings.Contains(row, "status 500") || !strings.Contains(row, "<secret>") || !strings.HasSuffix(row, "| 0s ago") {
+			if !strings.Contains(row, "| 0s ago | status 500") || !strings.Contains(row, "<secret>") {
 				t.Errorf("%s: %s", route, row)
 			}
 		}
-		if got, want := routeRow(t, page, "incidents"), "9 of 10 | no | 1m1s ago | status 500"; !strings.HasPrefix(got, want) {
+		if got, want := routeRow(t, page, "incidents"), "9 of 10 | no | 1m1s ago | 0s ago | status 500"; !strings.HasPrefix(got, want) {
 			t.Errorf("incidents: %s, want %s", got, want)
 		}
 		if log := e.log.String(); strings.Contains(log, testKey) || !strings.Contains(log, "<secret>") {
@@ -249,7 +327,7 @@ func TestStatusRoutes(t *testing.T) {
 		api.ClearFault()
 		e.scrape()
 		time.Sleep(5 * time.Second)
-		if got := routeRow(t, e.status(), "incidents"); !strings.Contains(got, "| 5s ago | status 500") || !strings.HasSuffix(got, "| 35s ago") {
+		if got := routeRow(t, e.status(), "incidents"); !strings.Contains(got, "| 5s ago | 35s ago | status 500") {
 			t.Errorf("after the recovery: %s", got)
 		}
 		time.Sleep(30 * time.Second)
@@ -258,6 +336,97 @@ func TestStatusRoutes(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		if got := routeRow(t, e.status(), "incidents"); !strings.Contains(got, "| for 1m40s |") || !strings.Contains(got, "status 429 Too Many Requests (waiting 2m0s)") {
 			t.Errorf("after a 429: %s", got)
+		}
+	})
+}
+
+// TestStatusOpenIncidents holds that every listed open incident has its row,
+// the newest first, with a link where it has a page.
+func TestStatusOpenIncidents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		w := petratest.NewWorld()
+		w.SetTenant(petratest.Tenant{ID: "A", Name: "Acme & Sons"})
+		w.SetTenant(petratest.Tenant{ID: "B"})
+		w.Add(
+			petratest.Incident{ID: "old", TenantID: "A", CreatedAt: now.Add(-100 * time.Hour), OccurredAt: now.Add(-200 * time.Hour), OpenStatus: "ACTIVE", URL: "https://example.com/i/old"},
+			petratest.Incident{ID: "new", TenantID: "A", CreatedAt: now.Add(-90 * time.Minute), OccurredAt: now.Add(-2 * time.Hour), OpenStatus: "ACTIVE", Live: true, URL: "javascript:alert(1)"},
+			petratest.Incident{ID: "done", TenantID: "A", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour), RemediatedAt: now.Add(-time.Minute)},
+			petratest.Incident{ID: "sole", TenantID: "B", CreatedAt: now.Add(-time.Minute), OccurredAt: now.Add(-time.Minute), OpenStatus: "SURPRISE"},
+		)
+		e := newExporter(t, petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}}), "open_statuses: [ACTIVE]\nmax_open_incidents: 1")
+		e.scrape()
+		page := e.status()
+		var got []string
+		for _, row := range tableRows(t, page, "open") {
+			text := strings.Join(cells(row), " | ")
+			for n := range row.Descendants() {
+				if n.DataAtom == atom.A {
+					text += " -> " + attribute(n, "href")
+				}
+			}
+			got = append(got, text)
+		}
+		want := []string{
+			"B | 1m ago | no | sole | 1m ago | SURPRISE -> https://",
+			"Acme & Sons | 1h30m ago | live | new | 2h ago | ACTIVE",
+		}
+		if len(got) != 2 || !strings.HasPrefix(got[0], want[0]) || got[1] != want[1] {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if text := textOf(section(t, page, "open")); !strings.Contains(text, "2 in 2 tenants, 1 live; 1 more are not listed.") {
+			t.Errorf("got %s", text)
+		}
+		statuses := map[string]string{}
+		for _, row := range tableRows(t, page, "statuses") {
+			c := cells(row)
+			statuses[c[0]] = c[1] + " " + c[2]
+		}
+		for status, want := range map[string]string{"REMEDIATED": "remediated 1", "ACTIVE": "open 2", "SURPRISE": "unknown, treated as open 1"} {
+			if statuses[status] != want {
+				t.Errorf("%s: %q, want %q", status, statuses[status], want)
+			}
+		}
+		if got := problems(t, page); len(got) != 1 || !strings.Contains(got[0], "SURPRISE is in none of the configured lists") {
+			t.Errorf("problems: %q", got)
+		}
+	})
+}
+
+// TestStatusCalm holds that the page is calm only where everything is known:
+// a tenant that is not read may have an open incident.
+func TestStatusCalm(t *testing.T) {
+	const well, none = "Nothing: every tenant is read and fresh.", "None."
+	synctest.Test(t, func(t *testing.T) {
+		w := petratest.NewWorld()
+		w.SetTenant(petratest.Tenant{ID: "A", Name: "Acme"})
+		w.SetTenant(petratest.Tenant{ID: "B", Name: "Bolt"})
+		api := petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})
+		e := newExporter(t, api, "max_staleness: 5m")
+		e.scrape()
+		page := e.status()
+		if got := textOf(section(t, page, "wrong")); !strings.Contains(got, well) {
+			t.Errorf("all is read: %s", got)
+		}
+		if got := textOf(section(t, page, "open")); !strings.Contains(got, none) {
+			t.Errorf("all is read: %s", got)
+		}
+		api.SetFault(petratest.Fault{Kind: petratest.Status401})
+		for range 4 {
+			time.Sleep(2 * time.Minute)
+			e.scrape()
+		}
+		page = e.status()
+		want := []string{
+			"Requests for incidents fail; the last good answer was 8m ago. status 401 Unauthorized",
+			"Tenant Acme and 1 more: stale: not read for too long, nothing is published.",
+		}
+		got := problems(t, page)
+		if len(got) < 2 || !strings.HasPrefix(got[0], want[0]) || got[len(got)-1] != want[1] {
+			t.Errorf("the key is revoked: %q", got)
+		}
+		if got := textOf(section(t, page, "open")); !strings.Contains(got, "There may be some in tenants that are pending or stale.") {
+			t.Errorf("the key is revoked: %s", got)
 		}
 	})
 }
