@@ -222,6 +222,9 @@ func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenan
 		row.Problem, row.severity = "the API refuses to give this tenant ("+t.err+")", 4
 	case down:
 		row.Problem, row.severity = "the last request failed", 3
+		if t.err != "" {
+			row.Problem += " (" + t.err + ")"
+		}
 	case state == statePending:
 		row.Problem, row.severity = "pending: not yet read whole, no counts", 2
 	case t.truncated:

@@ -222,7 +222,7 @@ func TestStatusOrder(t *testing.T) {
 		const (
 			mistyped = "configured, but not in the organisation: check the ID"
 			denied   = "the API refuses to give this tenant (status 403)"
-			failing  = "the last request failed"
+			failing  = "the last request failed (status 500)"
 			stale    = "stale: not read for too long, nothing is published"
 		)
 		compareRows(t, e.status(), []statusRow{

@@ -1,0 +1,140 @@
+package statuspage
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+)
+
+// fast lets the exporter read all tenants at once, and again at every scrape.
+const fast = "api: {requests_per_minute: 100000}\nopen_statuses: [ACTIVE]\n"
+
+// TestPage looks at the page in the states in which people meet it.
+func TestPage(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		tenants       int
+		config        string
+		fault         petratest.FaultKind // once all is read
+		then          string              // what the exposition says of it
+		width, height int64
+		wrong, open   string // what the page must say there
+	}{
+		{name: "empty", width: 1400, height: 900, wrong: "no tenant is known yet", open: "Not known."},
+		{name: "8-tenants", tenants: 8, width: 1400, height: 900, wrong: "Nothing: every tenant is read and fresh.", open: "3 in "},
+		{name: "1000-tenants", tenants: 1000, width: 1400, height: 900, wrong: "Nothing: every tenant is read and fresh.", open: "20 in "},
+		{name: "api-down", tenants: 8, fault: petratest.Status500, then: "petra_up 0", width: 1400, height: 900, wrong: "the last request failed (status 500)", open: "3 in "},
+		{name: "phone", tenants: 8, fault: petratest.Status401, then: "petra_up 0", width: 390, height: 844, wrong: "401 Unauthorized", open: "3 in "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			world, config := petratest.NewWorld(), fast
+			if c.tenants > 0 {
+				world = petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: c.tenants, Incidents: 3 * c.tenants, Open: max(3, c.tenants/50)})
+				config += "tenants:\n"
+				for _, tenant := range world.Tenants() {
+					config += fmt.Sprintf("- id: %q\n", tenant.ID)
+				}
+			}
+			api := petratest.NewAPI(world, petratest.Options{Limit: -1})
+			e := newExporter(t, api, config)
+			e.until(fmt.Sprintf("petra_tenants{state=\"complete\"} %d", c.tenants))
+			if c.fault != "" {
+				api.SetFault(petratest.Fault{Kind: c.fault})
+				e.until(c.then)
+			}
+			b := newBrowser(t)
+			for _, scheme := range []string{"light", "dark"} {
+				b.open(e.url+"/status", c.width, c.height, scheme)
+				b.checkAccess()
+				b.picture(c.name + "-" + scheme)
+			}
+			for id, want := range map[string]string{"wrong": c.wrong, "open": c.open} {
+				if got := value[string](b, `document.querySelector("[aria-labelledby=`+id+`]").innerText`); !strings.Contains(got, want) {
+					t.Errorf("%s: %q lacks %q", id, got, want)
+				}
+			}
+			if wide := value[bool](b, `document.documentElement.scrollWidth > window.innerWidth`); wide {
+				t.Error("the page is wider than the window")
+			}
+			b.checkQuiet(e.url + "/status")
+		})
+	}
+}
+
+// shown are the names of the tenants that the table shows.
+const shown = `[...document.querySelectorAll("table.searchable tbody tr")].filter((r) => !r.hidden).map((r) => r.cells[0].textContent)`
+
+// TestKeyboard finds and sorts tenants without a mouse.
+func TestKeyboard(t *testing.T) {
+	world := petratest.NewWorld()
+	now := time.Now()
+	for i, name := range []string{"Bolt", "Acme", "Corvus"} {
+		id := fmt.Sprint("T", i)
+		world.SetTenant(petratest.Tenant{ID: id, Name: name})
+		for n := range i * 5 { // 0, 5, 10 open ones: as text, 10 comes before 5
+			world.Add(petratest.Incident{ID: fmt.Sprint(id, n), TenantID: id, CreatedAt: now, OccurredAt: now})
+		}
+	}
+	e := newExporter(t, petratest.NewAPI(world, petratest.Options{Limit: -1}), fast)
+	e.until(`petra_tenants{state="complete"} 3`)
+	b := newBrowser(t)
+	b.open(e.url+"/status", 1400, 900, "light")
+	want := func(what string, names ...string) {
+		t.Helper()
+		if got := value[[]string](b, shown); fmt.Sprint(got) != fmt.Sprint(names) {
+			t.Errorf("%s: %v, want %v", what, got, names)
+		}
+	}
+	want("at first", "Acme", "Bolt", "Corvus")
+
+	open := `table.searchable th:nth-child(4)`
+	for _, step := range []struct {
+		order string
+		names []string
+	}{
+		{"descending", []string{"Corvus", "Acme", "Bolt"}},
+		{"ascending", []string{"Bolt", "Acme", "Corvus"}},
+	} {
+		b.do(chromedp.Focus(open+" button"), chromedp.KeyEvent(kb.Enter))
+		want("by open incidents, "+step.order, step.names...)
+		if got := value[string](b, `document.querySelector("`+open+`").getAttribute("aria-sort")`); got != step.order {
+			t.Errorf("aria-sort is %q, want %s", got, step.order)
+		}
+	}
+	b.do(chromedp.Focus("#search"), chromedp.KeyEvent("cor"))
+	want("found", "Corvus")
+	if got := value[string](b, `document.querySelector("output").textContent`); got != "1 of 3" {
+		t.Errorf("the page says %q, want 1 of 3", got)
+	}
+	b.checkAccess()
+	b.checkQuiet(e.url + "/status")
+}
+
+// TestWithoutScript holds that the page says the same where no script runs.
+func TestWithoutScript(t *testing.T) {
+	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 8, Incidents: 40, Open: 3})
+	e := newExporter(t, petratest.NewAPI(world, petratest.Options{Limit: -1}), fast)
+	e.until(`petra_tenants{state="complete"} 8`)
+	b := newBrowser(t)
+	b.do(emulation.SetScriptExecutionDisabled(true))
+	b.open(e.url+"/status", 1400, 900, "light")
+	var text, search string
+	b.do(chromedp.Text("main", &text), chromedp.AttributeValue(".search", "hidden", &search, nil), emulation.SetScriptExecutionDisabled(false))
+	for _, tenant := range world.Tenants() {
+		if !strings.Contains(text, tenant.Name) {
+			t.Errorf("%s is missing in:\n%s", tenant.Name, text)
+		}
+	}
+	if strings.Contains(text, "Find a tenant") {
+		t.Error("the page offers a search that does nothing")
+	}
+	if n := value[int](b, `document.querySelectorAll("thead button").length`); n != 0 {
+		t.Errorf("the page has %d buttons that do nothing", n)
+	}
+}
