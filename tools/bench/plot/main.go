@@ -88,6 +88,7 @@ func run(in, out string) error {
 		{Value: 24 * 3600, Label: "1 day"},
 	}
 	p.Y.Min, p.Y.Max = min(p.Y.Min, 5), 4*max(p.Y.Max, 3600) // room for the legend
+	p.X.Max *= 1.3                                           // and for the last label
 	return p.Save(vg.Points(560), vg.Points(400), out)
 }
 
