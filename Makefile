@@ -61,6 +61,21 @@ rules: .cache/bin/promtool ## check and test the rules for Prometheus
 	go -C tools/prometheus build -o $(CURDIR)/$@ \
 		-ldflags "-X github.com/prometheus/common/version.Version=$$version" github.com/prometheus/prometheus/cmd/$(@F)
 
+# The module lacks the web pages that the build embeds: a copy of it gets a stand-in.
+.cache/bin/alertmanager .cache/bin/amtool: .cache/alertmanager/ui/app/dist/index.html
+	mkdir -p $(@D)
+	go -C .cache/alertmanager build -trimpath -o $(CURDIR)/$@ \
+		-ldflags "-X github.com/prometheus/common/version.Version=$$(cat .cache/alertmanager/VERSION)" ./cmd/$(@F)
+
+.cache/alertmanager/ui/app/dist/index.html: tools/alertmanager/go.mod tools/alertmanager/go.sum
+	rm -rf .cache/alertmanager
+	mkdir -p .cache
+	go -C tools/alertmanager mod download github.com/prometheus/alertmanager
+	cp -R "$$(go -C tools/alertmanager list -m -f '{{.Dir}}' github.com/prometheus/alertmanager)" .cache/alertmanager
+	chmod -R u+w .cache/alertmanager
+	mkdir -p $(@D)
+	echo '<title>Alertmanager without its web pages</title>' >$@
+
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine
 	$(DOCKER) build -t petra_exporter \
