@@ -5,7 +5,7 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -54,6 +54,10 @@ rules: .cache/bin/promtool ## check and test the rules for Prometheus
 	cd deploy/prometheus && $(PROMTOOL) check config --lint=all --lint-fatal prometheus.yml
 	cd deploy/prometheus && $(PROMTOOL) check rules --lint=all --lint-fatal petra.rules.yml petra.alerts.yml
 	cd deploy/prometheus && $(PROMTOOL) test rules tests/*.yml
+
+.PHONY: alertmanager
+alertmanager: .cache/bin/alertmanager .cache/bin/amtool ## check and test the configuration for Alertmanager
+	go -C tools/alertmanager test -count=1 ./...
 
 .cache/bin/promtool .cache/bin/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
 	mkdir -p $(@D)
