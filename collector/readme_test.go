@@ -142,11 +142,19 @@ func TestReadmeFlags(t *testing.T) {
 	}
 }
 
-// TestReadmeConfig holds that the README's example is valid, and has all keys.
+// TestReadmeConfig holds that the README's example is the file that is shipped, is
+// valid, also with all of its keys in use, and has all keys.
 func TestReadmeConfig(t *testing.T) {
 	_, rest, _ := strings.Cut(readFile(t, "README.md"), "\n## Configuration\n")
 	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(rest)[1]
+	if example != readFile(t, "deploy/petra_exporter.yml") {
+		t.Error("the README's example is not deploy/petra_exporter.yml")
+	}
 	loadConfig(t, example)
+	used := loadConfig(t, regexp.MustCompile(`(?m)^( *)#([^ \n]|  )`).ReplaceAllString(example, "$1$2"))
+	if len(used.Tenants) != 2 || used.Since.IsZero() {
+		t.Errorf("with all keys, the example says %+v", used)
+	}
 	for _, wrong := range []string{"wrong: 1", "api: {wrong: 1}", "api: {tls_config: {wrong: 1}}"} {
 		file := filepath.Join(t.TempDir(), "petra.yml")
 		if err := os.WriteFile(file, []byte(wrong), 0o600); err != nil {
