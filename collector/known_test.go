@@ -43,6 +43,21 @@ func TestKnownOrNotSaid(t *testing.T) {
 	})
 }
 
+// TestOnboardedInFuture: a tenant that claims to be newer than all of its
+// incidents is not read whole by a cut head.
+func TestOnboardedInFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := bigWorld(time.Now())
+		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A", Onboarded: time.Now().AddDate(100, 0, 0)})
+		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		e.scrape().wantNone(t, "petra_open_incidents")
+		runScrapes(e, 3*time.Minute)
+		s := e.scrape()
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		s.wantNone(t, `petra_tenant_onboarded_timestamp_seconds{tenant_id="Aaaaa1"}`)
+	})
+}
+
 // TestRecentWindowNotReached: a cut head that does not reach the whole window
 // says nothing of recent incidents.
 func TestRecentWindowNotReached(t *testing.T) {

@@ -121,8 +121,8 @@ func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, e
 // Its errors are those of [Client.Incidents].
 func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
 	var tenants []Tenant
-	err := c.get(ctx, RouteTenants, nil, func(body []byte, _ time.Time) (err error) {
-		tenants, err = decodeTenants(body)
+	err := c.get(ctx, RouteTenants, nil, func(body []byte, date time.Time) (err error) {
+		tenants, err = decodeTenants(body, date)
 		return err
 	})
 	return tenants, err

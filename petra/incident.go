@@ -172,7 +172,7 @@ func (w *wireIncident) incident(date time.Time) (Incident, []Reason) {
 		URL:               w.URL,
 		RemediationStatus: w.RemediationStatus,
 		Live:              w.IsLive,
-		Tenant:            w.Tenant.tenant(),
+		Tenant:            w.Tenant.tenant(date),
 		UserPrincipalName: w.User.UserPrincipalName,
 	}
 	var createdOK, occurredOK, dwellOK bool

@@ -25,20 +25,22 @@ type wireTenant struct {
 	OnboardingDate    string `json:"onboardingDate"`
 }
 
-func (w *wireTenant) tenant() Tenant {
+func (w *wireTenant) tenant(date time.Time) Tenant {
 	return Tenant{
 		ID:          w.PetraTenantID,
 		Name:        w.Name,
 		MicrosoftID: strings.ToLower(w.MicrosoftTenantID),
 		Paused:      w.IsPaused,
-		Onboarded:   onboarded(w.OnboardingDate),
+		Onboarded:   onboarded(w.OnboardingDate, date),
 	}
 }
 
-// onboarded reads onboardingDate, whose exact form is not documented.
-func onboarded(text string) time.Time {
+// onboarded reads onboardingDate, whose exact form is not documented. One that
+// lies more than a day after the API's clock is not believed: the tenant would
+// count as newer than all of its incidents.
+func onboarded(text string, date time.Time) time.Time {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil && t.Unix() >= 0 {
+		if t, err := time.Parse(layout, text); err == nil && t.Unix() >= 0 && !t.After(date.Add(24*time.Hour)) {
 			return t
 		}
 	}
@@ -47,8 +49,8 @@ func onboarded(text string) time.Time {
 
 // decodeTenants reads the whole list. One whose length is not what it says of
 // itself is an error: a tenant that is cut off must not look removed. A tenant
-// that is listed twice counts once.
-func decodeTenants(body []byte) ([]Tenant, error) {
+// that is listed twice counts once. date is the API's clock.
+func decodeTenants(body []byte, date time.Time) ([]Tenant, error) {
 	var wire struct {
 		TotalTenants *int               `json:"totalTenants"`
 		Tenants      *[]json.RawMessage `json:"tenants"`
@@ -70,7 +72,7 @@ func decodeTenants(body []byte) ([]Tenant, error) {
 			continue
 		}
 		seen[w.PetraTenantID] = true
-		tenants = append(tenants, w.tenant())
+		tenants = append(tenants, w.tenant(date))
 	}
 	return tenants, nil
 }

@@ -97,6 +97,7 @@ func TestTenantFields(t *testing.T) {
 		{"onboardingDate", `1735787045`, func(t *petra.Tenant) { t.Onboarded = time.Time{} }},
 		{"onboardingDate", `"1969-12-31T23:59:59Z"`, func(t *petra.Tenant) { t.Onboarded = time.Time{} }},
 		{"onboardingDate", `"0001-01-01T00:00:00Z"`, func(t *petra.Tenant) { t.Onboarded = time.Time{} }},
+		{"onboardingDate", `"2999-01-02T03:04:05Z"`, func(t *petra.Tenant) { t.Onboarded = time.Time{} }},
 		{"onboardingDate", `"2025-01-02"`, func(t *petra.Tenant) { t.Onboarded = at.Truncate(24 * time.Hour) }},
 		{"onboardingDate", `"2025-01-02T03:04:05.678Z"`, func(t *petra.Tenant) { t.Onboarded = at.Add(678 * time.Millisecond) }},
 		{"onboardingDate", `"2025-01-02T04:04:05+01:00"`, func(*petra.Tenant) {}},
