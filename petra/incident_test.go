@@ -1,8 +1,6 @@
 package petra_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -570,40 +568,4 @@ func TestAPIClock(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Nothing that an API may send makes the decoder panic, lose count or publish
-// what it must not.
-func FuzzIncidents(f *testing.F) {
-	f.Add([]byte(`{"incidents": [` + object(fields()) + `, null, 17]}`))
-	f.Add([]byte(`{"incidents": [{"id": "x", "tenant": {"petraTenantId": "t"}, "dwellTimeMinutes": 1e400, "isLive": "x"}]}`))
-	f.Add([]byte(`{"incidents": [{"id": "\ud800", "ID": 5, "tenant": []}]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := incidents(t, string(body))
-		if err != nil {
-			wantKind(t, err, petra.ErrUndecodable)
-			return
-		}
-		if !json.Valid(bytes.TrimSpace(body)) {
-			t.Errorf("decoded %q", body)
-		}
-		dropped := 0
-		for _, r := range got.Rejected {
-			if r.Key == "" {
-				t.Errorf("no key: %+v", r)
-			}
-			switch r.Reason {
-			case petra.NoID, petra.BadJSON, petra.WrongTenant:
-				dropped++
-			}
-		}
-		if got.Received != len(got.Incidents)+dropped {
-			t.Errorf("received %d, %d usable, %d dropped", got.Received, len(got.Incidents), dropped)
-		}
-		for _, i := range got.Incidents {
-			if i.ID == "" || i.Tenant.ID == "" || i.Dwell < 0 || !i.HasDwell && i.Dwell != 0 || i.CreatedAt.After(apiDate.Add(time.Hour)) {
-				t.Errorf("published %+v", i)
-			}
-		}
-	})
 }
