@@ -149,7 +149,7 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 		if t == nil || !s.member(t) || s.tooOld(i.CreatedAt) {
 			continue
 		}
-		i.ID = labelValue(i.ID)
+		i.ID = incidentID(i.ID)
 		told[t] = append(told[t], i)
 		if st, isUnseen := s.statuses.see(i.RemediationStatus); isUnseen || unseen[st] > 0 {
 			unseen[st]++

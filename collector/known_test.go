@@ -345,6 +345,20 @@ func TestContradictions(t *testing.T) {
 	})
 }
 
+// TestUnfitIDs: incidents whose IDs differ only in what no label may hold stay
+// two.
+func TestUnfitIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := smallWorld(time.Now())
+		for _, id := range []string{"x\x01", "x\x02", "x\u202e"} {
+			world.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		}
+		s := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "").scrape()
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 4)
+		s.want(t, "petra_open_incident_live{incident_id=\"x\ufffd-f5e27948\",tenant_id=\"Aaaaa1\"}", 0)
+	})
+}
+
 // TestStatusPlaces: statuses that were only configured leave with their
 // configuration, and one that is called OTHER is no second series.
 func TestStatusPlaces(t *testing.T) {

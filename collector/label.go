@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -24,4 +26,14 @@ func labelValue(text string) string {
 		return string(runes[:maxLabelLength])
 	}
 	return text
+}
+
+// incidentID makes an incident's ID fit for a label. One that has to be changed
+// there keeps a digest of what it was: else two incidents could become one.
+func incidentID(id string) string {
+	label := labelValue(id)
+	if label != id {
+		label += fmt.Sprintf("-%.4x", sha256.Sum256([]byte(id)))
+	}
+	return label
 }
