@@ -48,6 +48,7 @@ func TestBadConfig(t *testing.T) {
 		"follow_redirects is odd":        {"api:\n  follow_redirects: odd", "FILE:2: api.follow_redirects: must be true or false"},
 		"key in capitals":                {"Since: 2025-01-01", "FILE:1: Since: unknown key; known here: " + topKeys},
 		"a key that is a list":           {"? [a, b]\n: c", "FILE:1: unknown key; known here: " + topKeys},
+		"a key of two lines":             {"\"a\\nb\": c", "FILE:1: unknown key; known here: " + topKeys},
 		"duplicate key":                  {"since: 2025-01-01\napi: {}\nsince: 2025-01-02", "FILE:3: since: is there twice"},
 		"duplicate key in api":           {"api:\n  timeout: 5s\n  timeout: 6s", "FILE:3: api.timeout: is there twice"},
 		"duplicate key in authorization": {"api:\n  authorization:\n    credentials: x\n    credentials: y", "FILE:4: api.authorization.credentials: is there twice"},
@@ -58,6 +59,7 @@ func TestBadConfig(t *testing.T) {
 		"tab":                   {"api:\n\turl: https://example.com", "FILE: not YAML: yaml: line 2: found character that cannot start any token"},
 		"colon in a plain text": {"since: 2025-01-01\nmax_staleness: 1h: 2h", "FILE: not YAML: yaml: line 2: mapping values are not allowed in this context"},
 		"unknown anchor":        {"since: *then", "FILE: not YAML: quote a value that begins with * or &"},
+		"alias of a key":        {"api: {authorization: {credentials: &k s3cr3t}}\nsince: *k", "FILE:2: since: what its alias stands for cannot be used here"},
 		// Wrong types.
 		"api is a text":                 {"api: x", "FILE:1: api: must be a mapping of " + apiKeys},
 		"api is a list":                 {"since: 2025-01-01\napi:\n  - url: https://example.com", "FILE:2: api: must be a mapping of " + apiKeys},

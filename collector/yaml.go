@@ -33,10 +33,11 @@ func (e *keyError) Error() string {
 	return fmt.Sprintf("%d: %s: %v", e.line, e.key, e.err)
 }
 
-// What of unknown keys an error repeats: below api only what looks like one of
-// ours, since a value may have slipped into the key's place.
+// What of unknown keys an error repeats: what fits into a line of a log, and
+// below api only what looks like one of ours, since a value may have slipped
+// into the key's place.
 var (
-	anyKey   = regexp.MustCompile(``)
+	anyKey   = regexp.MustCompile(`^[\w .-]{1,64}$`)
 	likeOurs = regexp.MustCompile(`^[a-z_]+$`)
 )
 
@@ -66,6 +67,9 @@ func (k keys) read(n *yaml.Node, repeat *regexp.Regexp) error {
 		seen[name.Value] = true
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias
+			fail = func(error) error { // which may repeat what stands below api
+				return &keyError{name.Line, name.Value, errors.New("what its alias stands for cannot be used here")}
+			}
 		}
 		if value.Tag == "!!null" {
 			continue
