@@ -15,6 +15,10 @@ build: ## build the static binary petra_exporter
 test: ## run the tests
 	go test ./...
 
+.PHONY: fuzz
+fuzz: ## fuzz each target in turn, for FUZZTIME=10m each
+	tools/fuzz
+
 .PHONY: lint
 lint: ## look for mistakes, in the tools too
 	$(GOLANGCI_LINT) run

@@ -1,0 +1,336 @@
+package collector_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/petra"
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"golang.org/x/net/html"
+)
+
+// hostile are texts that the API may send where it sends a name, an ID, an
+// address or a status.
+var hostile = []string{
+	"", " ", "ZZk90t", "Ärzte & Söhne GmbH", "a\x00b", "a\x01b", "line\nbreak\r\t", "\x1b[31mred", "\xff\xfe", "\xed\xa0\x80", "\u202egnp.exe", "\u2066\u2069\u200f", "\ufffd", "\ufeff", "\u200b",
+	`"quoted" \ {a="b"} 1`, "# HELP x", "</td><script>alert(1)</script>", `" onload=alert(1) x="`, "{{.Now}}", "<!--", "]]>", "&lt;i&gt;", "javascript:alert(1)", "https://app.petrasecurity.com/incidents/1", "https://a\u202e.example/", "HTTP://[::1]:x", "https://user:pass@example.com/",
+	"REMEDIATED", "remediated", "OTHER", "UNKNOWN", "a1b2c3d4-5e6f-7890-abcd-ef1234567890", strings.Repeat("ä", 129), strings.Repeat("€", 257), strings.Repeat("x", 300),
+}
+
+// jsonText writes a text as JSON and leaves it as broken as it is.
+func jsonText(text string) string {
+	var out strings.Builder
+	out.WriteByte('"')
+	for _, b := range []byte(text) {
+		switch {
+		case b == '"' || b == '\\':
+			out.Write([]byte{'\\', b})
+		case b < ' ':
+			fmt.Fprintf(&out, `\u%04x`, b)
+		default:
+			out.WriteByte(b)
+		}
+	}
+	return out.String() + `"`
+}
+
+// answered starts an exporter whose API answers with these bodies, and makes
+// the first refresh.
+func answered(t *testing.T, incidents, tenants, yaml string) *exporter {
+	t.Helper()
+	api := petratest.NewAPI(petratest.NewWorld(), petratest.Options{})
+	api.SetFault(
+		petratest.Fault{Kind: petratest.BadJSON, Match: petratest.IsTenants, Body: tenants},
+		petratest.Fault{Kind: petratest.BadJSON, Body: incidents},
+	)
+	e := newExporter(t, api, yaml)
+	e.collector.Refresh()
+	synctest.Wait() // for the list of tenants, which is read beside
+	return e
+}
+
+// exposed scrapes in the text format and as protobuf, holds that both can be
+// read and are fit for any Prometheus, and returns the samples of the first.
+func (e *exporter) exposed() samples {
+	e.t.Helper()
+	e.family("petra_up") // fails the test if a series could not be gathered
+	protobuf := e.get("/metrics", "Accept", string(expfmt.NewFormat(expfmt.TypeProtoDelim)))
+	decoder := expfmt.NewDecoder(protobuf.Body, expfmt.NewFormat(expfmt.TypeProtoDelim))
+	for {
+		var family dto.MetricFamily
+		err := decoder.Decode(&family)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				wantClean(e.t, label.GetValue(), 256)
+			}
+		}
+	}
+	return e.scrape()
+}
+
+// wantClean fails the test if a text could not stand in a label.
+func wantClean(t *testing.T, text string, longest int) {
+	t.Helper()
+	unfit := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+	if utf8.RuneCountInString(text) > longest || !utf8.ValidString(text) || strings.ContainsFunc(text, unfit) {
+		t.Errorf("unfit to be shown: %.1000q", text)
+	}
+}
+
+func (s samples) sum(name string) (sum float64) {
+	for _, value := range s.named(name) {
+		sum += value
+	}
+	return sum
+}
+
+// FuzzLabels: whatever names, IDs and addresses are, the exposition can be read
+// back, its labels are short and clean, and each incident is counted, as what it
+// is or as rejected.
+func FuzzLabels(f *testing.F) {
+	for i, text := range hostile {
+		next, last := hostile[(i+1)%len(hostile)], hostile[(i+7)%len(hostile)]
+		f.Add(text, next, text, text, text, text, text, text)
+		f.Add(text, next, "ZZk90t", last, next, last, text, next)
+		f.Add("48f3708e", text, "ZZk90t", text, text, text, text, last)
+	}
+	f.Fuzz(checkLabels)
+}
+
+// TestMegabytes holds what FuzzLabels and FuzzStatus do of texts that are too
+// long to fuzz with.
+func TestMegabytes(t *testing.T) {
+	megabytes := strings.Repeat("<ä\u202e", 1<<18)
+	checkLabels(t, "1", "2", "ZZk90t", megabytes, megabytes, megabytes, megabytes, megabytes)
+	checkLabels(t, megabytes, "2", "ZZk90t", "", "", "", "", "")
+	checkLabels(t, "1", "2", megabytes, "", "", "", "", "")
+	checkStatus(t, "ZZk90t", megabytes, megabytes, megabytes)
+}
+
+func checkLabels(t *testing.T, id, otherID, tenantID, name, microsoftID, url, status, user string) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := fmt.Sprintf(`{"petraTenantId":%s,"name":%s,"microsoftTenantId":%s}`, jsonText(tenantID), jsonText(name), jsonText(microsoftID))
+		element := func(id string) string {
+			return fmt.Sprintf(`{"id":%s,"url":%s,"createdAt":"1999-12-31T23:00:00Z","occurredAt":"1999-12-31T22:00:00Z","remediationStatus":%s,"tenant":%s,"user":{"userPrincipalName":%s}}`,
+				jsonText(id), jsonText(url), jsonText(status), tenant, jsonText(user))
+		}
+		e := answered(t, `{"incidents":[`+element(id)+`,`+element(otherID)+`]}`, `{"totalTenants":1,"tenants":[`+tenant+`]}`, "open_incident_user: true")
+		s := e.exposed()
+		sent, rejected := map[string]bool{}, map[string]bool{}
+		for _, id := range []string{id, otherID} {
+			key := received(t, id)
+			if key == "" || utf8.RuneCountInString(key) > petra.MaxIDLength {
+				rejected[element(id)] = true // by its content: it has no other name
+			} else if sent[key] = true; !usable(received(t, tenantID)) {
+				rejected[key] = true
+			}
+		}
+		want := float64(len(sent))
+		if !usable(received(t, tenantID)) {
+			want = 0
+		}
+		if got := s.sum("petra_incidents_rejected_total"); got != float64(len(rejected)) {
+			t.Errorf("%v rejected, want %d", got, len(rejected))
+		}
+		for _, name := range []string{"petra_incidents_raised_total", "petra_incidents"} {
+			if got := s.sum(name); got != want {
+				t.Errorf("%s: %v, want %v of %q", name, got, want, slices.Collect(maps.Keys(sent)))
+			}
+		}
+		listed := float64(len(s.named("petra_open_incident_info")))
+		if open := s.sum("petra_open_incidents"); open != listed || open > want {
+			t.Errorf("%v open, %v listed, of %v", open, listed, want)
+		}
+	})
+}
+
+// received is a text as it comes out of JSON.
+func received(t *testing.T, text string) (out string) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(jsonText(text)), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// usable reports whether a tenant may have that ID.
+func usable(id string) bool {
+	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }
+	return id != "" && utf8.RuneCountInString(id) <= petra.MaxIDLength && !strings.ContainsFunc(id, unfit)
+}
+
+var (
+	fileLine = regexp.MustCompile(`^FILE:(\d+): (?s)(?:[\w .-]+: |must be a mapping of |unknown key; known here: |a second YAML document; ).`)
+	oddBreak = strings.NewReplacer("\r", " ", "\u0085", " ", "\u2028", " ", "\u2029", " ")
+)
+
+// FuzzConfig: a configuration is good, with every value in range, or its error
+// says where it is bad; what stands below api is never repeated.
+func FuzzConfig(f *testing.F) {
+	const secret = "Pk9-8e7D6c5B4a"
+	for _, api := range []string{
+		"", "url: https://KEY.example.com", "url: http://KEY", "url: https://KEY@host", "authorization: {credentials: KEY}", "authorization:\n  credentials: *KEY", "authorization: {credentials: [KEY]}", "authorization: KEY", "KEY: x", "KEY", "[KEY]", "? KEY\n: x",
+		"authorization:\n  type: KEY\n  credentials_file: KEY", "timeout: KEY", "requests_per_minute: KEY", "proxy_url: http://KEY:KEY@proxy:3128", "proxy_url: 'KEY'\nno_proxy: KEY", "tls_config: {min_version: KEY, ca: KEY}", "tls_config: {key: KEY, cert: x, key_file: KEY}",
+		"tls_config: {insecure_skip_verify: KEY}", "authorization: {credentials: &k KEY}", "authorization: {credentials: !KEY x}", "authorization: {credentials: \"KEY\\", "authorization: {credentials: 'KEY", "credentials: KEY: x", "%KEY", "- KEY", "timeout: 5s\ntimeout: KEY", "<<: *KEY", "follow_redirects: KEY",
+	} {
+		for _, rest := range []string{"", "since: *k\n", "tenants: [{id: ZZk90t}, {id: zzk90t}]\nclosed_statuses: [FALSE_POSITIVE]\nsince: 2025-01-01T00:00:00Z\nmax_staleness: 2h\nrecent_window: 0s\nmax_open_incidents: 5\nnative_histograms: true", "---\na: b", "\tx", "tenants: []"} {
+			f.Add(api, rest)
+		}
+	}
+	file := filepath.Join(f.TempDir(), "petra.yml")
+	f.Fuzz(func(t *testing.T, api, rest string) {
+		api, rest = oddBreak.Replace(api), oddBreak.Replace(rest)
+		content := "api:\n  " + strings.ReplaceAll(strings.ReplaceAll(api, "\n", "\n  "), "KEY", secret) + "\n" + strings.ReplaceAll(rest, secret, "")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := collector.LoadConfig(file, collector.Overrides{})
+		if err != nil {
+			checkConfigError(t, strings.ReplaceAll(err.Error(), file, "FILE"), content, secret)
+			return
+		}
+		checkConfig(t, cfg)
+	})
+}
+
+func checkConfigError(t *testing.T, text, content, secret string) {
+	t.Helper()
+	if strings.Contains(text, secret) {
+		t.Errorf("the error repeats a value from below api: %.1000s", text)
+	}
+	if strings.HasPrefix(text, "FILE: not YAML: ") || strings.HasPrefix(text, "api.proxy_url: ") {
+		return
+	}
+	match := fileLine.FindStringSubmatch(text)
+	if match == nil {
+		t.Fatalf("the error names no line or no key: %.1000q", text)
+	}
+	if line, err := strconv.Atoi(match[1]); err != nil || line < 1 || line > strings.Count(content, "\n")+1 {
+		t.Errorf("there is no line %s: %.1000q", match[1], text)
+	}
+}
+
+func checkConfig(t *testing.T, cfg *collector.Config) {
+	t.Helper()
+	host := cfg.API.URL.Hostname()
+	local := host == "::1" || strings.HasPrefix(host, "127.") || strings.EqualFold(host, "localhost") || strings.HasPrefix(host, "::ffff:")
+	if host == "" || cfg.API.URL.Scheme != "https" && (cfg.API.URL.Scheme != "http" || !local) {
+		t.Errorf("the key would go to %q", cfg.API.URL)
+	}
+	if cfg.API.Timeout < time.Second || cfg.API.RequestsPerMinute < 3 || cfg.MaxStaleness < time.Minute || cfg.RecentWindow < 0 || cfg.MaxOpenIncidents < 1 || cfg.MaxRecentIncidents < 1 {
+		t.Errorf("out of range: %+v", cfg)
+	}
+	if !cfg.Since.IsZero() && (cfg.Since.Unix() < 0 || cfg.Since.After(time.Now())) {
+		t.Errorf("since %s", cfg.Since)
+	}
+	seen := map[string]bool{}
+	for _, id := range cfg.Tenants {
+		wantClean(t, id, petra.MaxIDLength)
+		if id == "" || seen[id] {
+			t.Errorf("the tenant %q is empty or there twice", id)
+		}
+		seen[id] = true
+	}
+	if n := len(cfg.RemediatedStatuses); n == 0 {
+		t.Error("no remediated status")
+	}
+}
+
+// FuzzStatus: whatever the API sends, the status page has the elements that its
+// template has, each closed, and what was sent is text in them.
+func FuzzStatus(f *testing.F) {
+	for i, text := range hostile {
+		f.Add(text, text, text, text)
+		f.Add("ZZk90t", text, hostile[(i+3)%len(hostile)], hostile[(i+11)%len(hostile)])
+	}
+	f.Fuzz(checkStatus)
+}
+
+func checkStatus(t *testing.T, id, name, status, failure string) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := fmt.Sprintf(`{"petraTenantId":%s,"name":%s}`, jsonText(id), jsonText(name))
+		incident := fmt.Sprintf(`{"id":"1","createdAt":"1999-12-31T23:00:00Z","remediationStatus":%s,"tenant":%s}`, jsonText(status), tenant)
+		e := answered(t, `{"incidents":[`+incident+`]}`, `{"totalTenants":1,"tenants":[`+tenant+`]}`, "")
+		e.api.SetFault(petratest.Fault{Kind: petratest.Status500, Body: failure})
+		time.Sleep(time.Minute)
+		e.collector.Refresh()
+		page := e.status()
+		tenants, unclassified := 0, 0
+		if usable(received(t, id)) {
+			tenants = 1
+			if strings.ToUpper(received(t, status)) != "REMEDIATED" {
+				unclassified = 1
+			}
+		}
+		want := map[string]int{
+			"html": 1, "head": 1, "meta": 2, "title": 1, "style": 1, "body": 1, "h1": 1, "h2": 2, "p": 1 + unclassified, "table": 2, "thead": 2, "tbody": 2,
+			"tr": 2 + 2 + 1, "th": 6 + 8 + 2, "td": 2*5 + 7*tenants + 1, "code": tenants + unclassified,
+		}
+		maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
+		if got := elements(t, page); !maps.Equal(got, want) {
+			t.Errorf("the page has the elements %v, want %v:\n%s", got, want, page)
+		}
+	})
+}
+
+// attribute is any that the template has.
+var attribute = regexp.MustCompile(`^(lang="en"|charset="utf-8"|name="viewport"|content="width=device-width, initial-scale=1"|scope="(col|row)"|class="(number|problem)"|colspan="8")$`)
+
+// elements counts the elements of a page, and holds that it is well-formed,
+// has no attributes but the template's, and no text that is unfit to be shown.
+func elements(t *testing.T, page string) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	var open []string
+	for z := html.NewTokenizer(strings.NewReader(page)); z.Next() != html.ErrorToken; {
+		switch token := z.Token(); token.Type {
+		case html.StartTagToken:
+			count[token.Data]++
+			if token.Data != "meta" { // which has no end
+				open = append(open, token.Data)
+			}
+			for _, a := range token.Attr {
+				if !attribute.MatchString(fmt.Sprintf("%s=%q", a.Key, a.Val)) {
+					t.Errorf("an attribute that is not the template's: %s", token)
+				}
+			}
+		case html.EndTagToken:
+			if len(open) == 0 || open[len(open)-1] != token.Data {
+				t.Fatalf("%s closes nothing in:\n%s", token, page)
+			}
+			open = open[:len(open)-1]
+		case html.TextToken:
+			wantClean(t, strings.ReplaceAll(token.Data, "\n", ""), 1000)
+		case html.DoctypeToken:
+		default:
+			t.Errorf("%s is not the template's", token)
+		}
+	}
+	if len(open) > 0 {
+		t.Errorf("%v not closed in:\n%s", open, page)
+	}
+	return count
+}
