@@ -1,6 +1,7 @@
 GOLANGCI_LINT = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 DOCKER ?= docker
 PROMTOOL = $(CURDIR)/.cache/bin/promtool
+SOAK ?= 30m
 PETRA_BENCH_TENANTS ?= 10,100,1000
 
 .PHONY: help
@@ -43,6 +44,10 @@ sim: ## simulate days with up to 10,000 tenants; takes an hour
 .PHONY: bench
 bench: build ## measure what it costs; PETRA_BENCH_TENANTS=10,10000 sets sizes
 	go -C tools/bench run . -tenants $(PETRA_BENCH_TENANTS)
+
+.PHONY: soak
+soak: build ## load the binary for SOAK=30m, while everything fails at random
+	go -C tools/bench run ./soak -for $(SOAK) $(CURDIR)/petra_exporter
 
 .PHONY: plot
 plot: ## draw the freshness that make sim has measured
