@@ -120,7 +120,7 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10}
+	server := collector.NewServer(handler, slog.NewLogLogger(slogger.Handler(), slog.LevelWarn))
 	tasks.Go(c.Run)
 	tasks.Go(func() {
 		<-ctx.Done()

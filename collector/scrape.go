@@ -14,6 +14,10 @@ import (
 // defaultScrapeTimeout holds where a scraper does not say how long it waits.
 const defaultScrapeTimeout = 10 * time.Second
 
+// maxWriting is how long the writing of an exposition may take, or as long as
+// the scraper waits, if that is less.
+const maxWriting = 30 * time.Second
+
 // ScrapeOptions are how scrapes are served.
 type ScrapeOptions struct {
 	// TimeoutOffset is subtracted from the scraper's timeout, for what lies
@@ -50,6 +54,8 @@ func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions
 			return
 		}
 		start := time.Now()
+		// Who does not read the answer must not keep a place for long.
+		_ = http.NewResponseController(w).SetWriteDeadline(start.Add(min(timeout, maxWriting)))
 		exposition.ServeHTTP(w, r)
 		writing.Store(int64(time.Since(start)))
 	})
