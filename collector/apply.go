@@ -84,7 +84,7 @@ func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
 		}
 	}
 	t := s.tenants[of]
-	if t == nil || !t.resolved && !s.listTried {
+	if t == nil || denied && !t.resolved && !s.listTried {
 		return false // the list will tell whether there is such a tenant
 	}
 	news = t.err != kind && !s.mistyped(t)

@@ -1,0 +1,215 @@
+package collector_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+)
+
+// moment is when a fault can strike.
+type moment struct {
+	name  string
+	yaml  string
+	world func(time.Time) *petratest.World
+	match func(petratest.Request) bool
+	// run lets the fault strike by calling its last argument, and checks what
+	// must hold then. It returns the exporter, which is to recover.
+	run func(*testing.T, *petratest.API, moment, strike) *exporter
+}
+
+// strike makes the fault strike from now on.
+type strike struct {
+	kind petratest.FaultKind
+	now  func()
+}
+
+const (
+	plainYAML = "api: {timeout: 5s}\ntenants: [{id: Aaaaa1}]"
+	headYAML  = "api: {timeout: 5s}"
+)
+
+func isIncidents(r petratest.Request) bool { return r.Route == petratest.RouteIncidents }
+
+func moments() []moment {
+	return []moment{
+		{"first request", plainYAML, smallWorld, isIncidents, atFirst},
+		{"later request", plainYAML, smallWorld, isIncidents, later},
+		{"tenants", headYAML, smallWorld, petratest.IsTenants, besides},
+		{"head", headYAML, smallWorld, petratest.IsHead, later},
+		{"whole read", headYAML, bigWorld, petratest.IsWhole, besides},
+		{"reload", plainYAML, smallWorld, isIncidents, atReload},
+		{"shutdown", plainYAML, smallWorld, isIncidents, atShutdown},
+	}
+}
+
+// cannot says why a fault cannot strike at a moment; empty where it can.
+func cannot(kind petratest.FaultKind, m moment) string {
+	if kind == petratest.IgnoredFilter && (m.name == "tenants" || m.name == "head") {
+		return "such a request has no filter that could be ignored"
+	}
+	return ""
+}
+
+// looksGood reports whether the answer cannot be told from a good one.
+func looksGood(kind petratest.FaultKind, m moment) bool {
+	return kind == petratest.IgnoredFilter || kind == petratest.EmptyList && m.name != "tenants"
+}
+
+// TestFaultPairs holds for each fault of the simulated API at each moment: what
+// is known stays, the log has the failure and not the key, and the exporter
+// recovers by itself. A goroutine that were left would make the bubble fail.
+func TestFaultPairs(t *testing.T) {
+	good, impossible := 0, 0
+	for _, m := range moments() {
+		for _, kind := range petratest.FaultKinds() {
+			if reason := cannot(kind, m); reason != "" {
+				t.Logf("%s at %s: %s", kind, m.name, reason)
+				impossible++
+				continue
+			}
+			if t.Run(m.name+"/"+string(kind), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { faultPair(t, kind, m) }) }) {
+				good++
+			}
+		}
+	}
+	all := len(petratest.FaultKinds()) * len(moments())
+	t.Logf("%d faults at %d moments are %d pairs: %d good, %d cannot occur", len(petratest.FaultKinds()), len(moments()), all, good, impossible)
+}
+
+func faultPair(t *testing.T, kind petratest.FaultKind, m moment) {
+	api := petratest.NewAPI(m.world(time.Now()), petratest.Options{Keys: []string{testKey}})
+	fault := petratest.Fault{Kind: kind, Match: m.match}
+	if kind == petratest.EmptyList {
+		fault.Times = 1 // a second such answer is believed: see TestEmptyListTwice
+	}
+	e := m.run(t, api, m, strike{kind, func() { api.SetFault(fault) }})
+	if !slices.ContainsFunc(api.Requests(), func(r petratest.Request) bool { return r.Fault == kind }) {
+		t.Error("the fault has not struck")
+	}
+	api.ClearFault()
+	api.SetLatency(0)
+	runScrapes(e, 2*time.Minute) // a 429 is waited out, and whole reads have their turn
+	s := e.scrape()
+	s.want(t, "petra_up", 1)
+	s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 1)
+	wantKnown(t, s)
+	if failures := e.log.lines("err="); failures == 0 != looksGood(kind, m) && m.name != "shutdown" || failures > 5 {
+		t.Errorf("%d lines with an error in the log:\n%s", failures, e.log)
+	}
+	for _, leak := range []string{testKey, testKey[:8], testKey[8:]} {
+		if strings.Contains(e.log.String(), leak) {
+			t.Errorf("the log has the key:\n%s", e.log)
+		}
+	}
+}
+
+// wantKnown holds that what is known of a tenant of smallWorld is told.
+func wantKnown(t *testing.T, s samples) {
+	t.Helper()
+	s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+	s.want(t, `petra_open_incident_live{incident_id="open-Aaaaa1",tenant_id="Aaaaa1"}`, 0)
+	s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+}
+
+// atFirst: nothing is known yet, and nothing is said, least of all that no
+// incident is open.
+func atFirst(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+	f.now()
+	e := newExporter(t, api, m.yaml)
+	e.scrape() // whose failure may be that of an ID that the list of tenants does not have
+	time.Sleep(15 * time.Second)
+	s := e.scrape()
+	if looksGood(f.kind, m) {
+		return e
+	}
+	s.want(t, "petra_up", 0)
+	s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 0)
+	s.wantNone(t, "petra_open_incidents")
+	s.wantNone(t, "petra_incidents_raised_total")
+	return e
+}
+
+// later: the request that a scrape waits for fails, twice.
+func later(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+	e := newExporter(t, api, m.yaml)
+	wantKnown(t, e.scrape())
+	f.now()
+	for range 2 {
+		time.Sleep(15 * time.Second)
+		s := e.scrape()
+		wantKnown(t, s)
+		up := 0.0
+		if looksGood(f.kind, m) {
+			up = 1
+		}
+		s.want(t, "petra_up", up)
+		s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, up)
+		if n := e.log.lines("err="); n != 1-int(up) {
+			t.Errorf("%d lines with an error in the log:\n%s", n, e.log)
+		}
+	}
+	return e
+}
+
+// besides: a request fails that no scrape waits for.
+func besides(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+	e := newExporter(t, api, m.yaml)
+	runScrapes(e, 2*time.Minute)
+	wantKnown(t, e.scrape())
+	f.now()
+	for range 5 {
+		time.Sleep(15 * time.Second)
+		wantKnown(t, e.scrape())
+	}
+	return e
+}
+
+// atReload: the configuration changes while the request is under way.
+func atReload(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+	e := newExporter(t, api, m.yaml)
+	wantKnown(t, e.scrape())
+	f.now()
+	api.SetLatency(2 * time.Second)
+	time.Sleep(15 * time.Second)
+	scraped := make(chan samples)
+	go func() { scraped <- e.scrape() }()
+	time.Sleep(time.Second)
+	if err := e.configure(m.yaml + "\nmax_open_incidents: 7"); err != nil {
+		t.Fatal(err)
+	}
+	wantKnown(t, <-scraped)
+	return e
+}
+
+// atShutdown: the process is stopped while the request is under way, and starts
+// again with what it knew.
+func atShutdown(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+	file := filepath.Join(t.TempDir(), "state.json")
+	e := newExporterWithState(t, api, m.yaml, file)
+	wantKnown(t, e.scrape())
+	f.now()
+	api.SetLatency(2 * time.Second)
+	time.Sleep(15 * time.Second)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		wantKnown(t, e.scrape())
+	}()
+	time.Sleep(time.Second)
+	stopped := time.Now()
+	e.stop()
+	<-ended
+	if took := time.Since(stopped); took > 5*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	api.SetLatency(0)
+	api.SetFault(petratest.Fault{Kind: petratest.Hang})
+	again := newExporterWithState(t, api, m.yaml, file)
+	wantKnown(t, again.scrape())
+	return again
+}
