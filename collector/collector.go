@@ -33,7 +33,7 @@ func New(ctx context.Context, logger log.Logger) *Collector {
 			budgets: budgets,
 			share:   petra.NewBudget(0),
 			wake:    make(chan struct{}, 1),
-			started: time.Now(),
+			started: clock(),
 			ready:   make(chan struct{}),
 			routes:  map[petra.Route]routeState{},
 		},
@@ -124,7 +124,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector]. It asks nothing of the API.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	now := time.Now()
+	now := clock()
 	r := c.refresher
 	r.mu.Lock()
 	store, up := r.store, r.up

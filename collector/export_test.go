@@ -1,5 +1,13 @@
 package collector
 
+import "time"
+
+// SetClock replaces the clock, and returns what puts it back.
+func SetClock(now func() time.Time) (restore func()) {
+	clock = now
+	return func() { clock = time.Now }
+}
+
 // Refresh does what a scrape does before it is answered, for simulations in
 // which an exposition each time would take too long.
 func (c *Collector) Refresh() {

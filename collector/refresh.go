@@ -65,7 +65,7 @@ func (r *refresher) world() world {
 // channel.
 func (r *refresher) refresh() <-chan singleflight.Result {
 	r.mu.Lock()
-	r.lastScrape = time.Now()
+	r.lastScrape = clock()
 	r.mu.Unlock()
 	return r.flight.DoChan("", func() (any, error) {
 		r.refreshOnce()
@@ -87,7 +87,7 @@ func (r *refresher) wakeUp() {
 }
 
 func (r *refresher) refreshOnce() {
-	start := time.Now()
+	start := clock()
 	w := r.world()
 	r.readList(w, start)
 	r.mu.Lock()
@@ -155,7 +155,7 @@ func (r *refresher) readAll(w world, reads []string) (asked, good bool) {
 
 // read reads one tenant whole or, where id is empty, a head.
 func (r *refresher) read(w world, id string) error {
-	start := time.Now()
+	start := clock()
 	query := petra.IncidentsQuery{Since: w.cfg.Since}
 	if id != "" {
 		query.TenantID = w.store.attempt(id, start)
@@ -171,7 +171,7 @@ func (r *refresher) read(w world, id string) error {
 		r.failed(w, id, err)
 		return err
 	}
-	r.tell(w.store.apply(reading{of: id, since: w.cfg.Since, start: start, end: time.Now(), answer: answer}))
+	r.tell(w.store.apply(reading{of: id, since: w.cfg.Since, start: start, end: clock(), answer: answer}))
 	r.succeeded(petra.RouteIncidents)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -56,7 +56,7 @@ func (r *refresher) remember(route petra.Route, err error, failing bool) (before
 	defer r.mu.Unlock()
 	state := r.routes[route]
 	before = state.failing
-	state.err, state.errAt = err.Error(), time.Now()
+	state.err, state.errAt = err.Error(), clock()
 	if failing {
 		state.failing = kindOf(err)
 	}
@@ -68,7 +68,7 @@ func (r *refresher) succeeded(route petra.Route) {
 	r.mu.Lock()
 	state := r.routes[route]
 	before := state.failing
-	state.success, state.failing = time.Now(), ""
+	state.success, state.failing = clock(), ""
 	r.routes[route] = state
 	r.mu.Unlock()
 	if before != "" {

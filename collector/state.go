@@ -103,7 +103,7 @@ func (s *store) save() *savedState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	saved := &savedState{
-		Version: stateVersion, APIURL: s.cfg.API.URL.String(), Written: time.Now(),
+		Version: stateVersion, APIURL: s.cfg.API.URL.String(), Written: clock(),
 		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, HeadFrom: s.headFrom, HeadWhole: s.headWhole,
 	}
 	for _, st := range s.statuses.ordered {
@@ -159,7 +159,7 @@ func (i *incident) save() savedIncident {
 // load tells a new store, before it is configured, what was saved. No time on
 // our clock may lie ahead: the clock may have been set back.
 func (s *store) load(saved *savedState) {
-	now := time.Now()
+	now := clock()
 	past := func(t time.Time) time.Time {
 		if t.After(now) {
 			return now

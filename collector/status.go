@@ -90,7 +90,7 @@ type moment struct {
 func (c *Collector) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var page bytes.Buffer
-		if err := statusTemplate.Execute(&page, c.status(time.Now())); err != nil {
+		if err := statusTemplate.Execute(&page, c.status(clock())); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}

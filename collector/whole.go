@@ -10,7 +10,7 @@ import (
 // process ends.
 func (r *refresher) readWhole() {
 	for {
-		id, wait := r.nextWhole(time.Now())
+		id, wait := r.nextWhole(clock())
 		if id != "" {
 			if err := r.wholeRead(id); err == nil {
 				continue
