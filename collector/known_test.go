@@ -315,34 +315,71 @@ func TestBadFields(t *testing.T) {
 	})
 }
 
-// TestContradictions: answers that contradict themselves never cost a scrape.
+// TestContradictions: answers that contradict themselves never cost a scrape,
+// and no incident but the contradictory ones.
 func TestContradictions(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		now := time.Now()
-		world := smallWorld(now)
-		world.SetTenant(petratest.Tenant{ID: "Ddddd4", Name: "Tenant Aaaaa1"})
-		for i, tenant := range []string{"Aaaaa1", "Aaaaa1", "Bbbbb2"} {
-			raw := fmt.Sprintf(`{"id":"twice","createdAt":%q,"occurredAt":%q,"remediationStatus":"S%d","url":"javascript:alert(1)","tenant":{"petraTenantId":%q,"name":"a\u0000b\u202ec"}}`, now.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), i, tenant)
-			world.Add(petratest.Incident{ID: fmt.Sprint("twice-", i), TenantID: tenant, CreatedAt: now, Raw: []byte(raw)})
-		}
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
-		s := e.scrape()
-		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 3)
-		s.want(t, `petra_incidents_raised_total{tenant_id="Bbbbb2"}`, 3)
-		e.family("petra_up") // fails the test if a series could not be gathered
-		infos := 0
-		for key := range s.named("petra_open_incident_info") {
-			if label(key, "incident_id") == "twice" {
-				infos++
-				if label(key, "url") != "" {
-					t.Errorf("a URL that is not http(s) is published: %s", key)
+	element := func(id, status, tenant string) string {
+		return fmt.Sprintf(`{"id":%q,"url":"javascript:alert(1)","createdAt":"1999-12-31T23:00:00Z","occurredAt":"1999-12-31T22:00:00Z","remediationStatus":%q,"dwellTimeMinutes":5,"tenant":{"petraTenantId":%q,"name":"a\u0000b\u202ec"}}`, id, status, tenant)
+	}
+	list := func(tenants ...string) string {
+		return fmt.Sprintf(`{"totalTenants":%d,"tenants":[%s]}`, len(tenants), strings.Join(tenants, ","))
+	}
+	const a, b = `{"petraTenantId":"A","name":"One"}`, `{"petraTenantId":"B","name":"One"}`
+	good := element("good", "ACTIVE", "A")
+	for name, c := range map[string]struct {
+		incidents []string
+		tenants   string
+		want      map[string]float64
+	}{
+		"one ID in two tenants": {[]string{element("x", "ACTIVE", "A"), element("x", "ACTIVE", "B")}, list(a, b), map[string]float64{
+			`petra_open_incidents{live="false",tenant_id="A"}`: 2, `petra_open_incidents{live="false",tenant_id="B"}`: 1,
+			`petra_open_incident_live{incident_id="x",tenant_id="A"}`: 0, `petra_open_incident_live{incident_id="x",tenant_id="B"}`: 0,
+			`petra_open_incident_info{incident_id="x",remediation_status="ACTIVE",tenant_id="A",url="",user_principal_name=""}`: 1,
+		}},
+		"one ID with two states: the newest holds": {[]string{element("x", "ACTIVE", "A"), element("x", "REMEDIATED", "A")}, list(a), map[string]float64{
+			`petra_open_incidents{live="false",tenant_id="A"}`: 2, `petra_incidents_raised_total{tenant_id="A"}`: 2,
+			`petra_incidents{live="false",remediation_status="REMEDIATED",tenant_id="A"}`: 0,
+		}},
+		"one ID with two states, the other way": {[]string{element("x", "REMEDIATED", "A"), element("x", "ACTIVE", "A")}, list(a), map[string]float64{
+			`petra_open_incidents{live="false",tenant_id="A"}`: 1, `petra_incidents_raised_total{tenant_id="A"}`: 2,
+			`petra_incident_dwell_time_seconds_count{live="false",tenant_id="A"}`: 1,
+		}},
+		"a tenant listed twice": {nil, list(a, `{"petraTenantId":"A","name":"Two","isPaused":true}`), map[string]float64{
+			`petra_tenants{state="complete"}`: 1, `petra_tenant_paused{tenant_id="A"}`: 0,
+			`petra_tenant_info{microsoft_tenant_id="",tenant_id="A",tenant_name="One"}`: 1,
+		}},
+		"two tenants of one name": {[]string{element("x", "ACTIVE", "B")}, list(a, b), map[string]float64{
+			`petra_tenants{state="complete"}`:                                           2,
+			`petra_tenant_info{microsoft_tenant_id="",tenant_id="A",tenant_name="One"}`: 1,
+			`petra_tenant_info{microsoft_tenant_id="",tenant_id="B",tenant_name="One"}`: 1,
+			`petra_open_incidents{live="false",tenant_id="B"}`:                          1,
+		}},
+		"two tenants of one Microsoft ID": {nil, list(`{"petraTenantId":"A","name":"One","microsoftTenantId":"M"}`, `{"petraTenantId":"B","name":"Two","microsoftTenantId":"M"}`), map[string]float64{
+			`petra_tenants{state="complete"}`:                                            2,
+			`petra_tenant_info{microsoft_tenant_id="m",tenant_id="B",tenant_name="Two"}`: 1,
+		}},
+		"a tenant whose Microsoft ID is another's ID": {nil, list(`{"petraTenantId":"a","name":"One"}`, `{"petraTenantId":"A","name":"Two","microsoftTenantId":"a"}`), map[string]float64{
+			`petra_tenants{state="complete"}`: 2, `petra_open_incidents{live="false",tenant_id="a"}`: 0,
+		}},
+		"a tenant that only incidents know": {[]string{element("x", "ACTIVE", "C")}, list(a), map[string]float64{
+			`petra_tenants{state="complete"}`: 1,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := answered(t, `{"incidents":[`+strings.Join(append(c.incidents, good), ",")+`]}`, c.tenants, "")
+				for range 2 { // what is contradictory once is so again
+					s := e.exposed()
+					s.want(t, "petra_up", 1)
+					s.want(t, `petra_open_incident_live{incident_id="good",tenant_id="A"}`, 0)
+					for key, value := range c.want {
+						s.want(t, key, value)
+					}
+					time.Sleep(15 * time.Second)
 				}
-			}
-		}
-		if infos != 2 {
-			t.Errorf("%d series of the incident in two tenants, want 2", infos)
-		}
-	})
+			})
+		})
+	}
 }
 
 // TestUnfitIDs: incidents whose IDs differ only in what no label may hold stay
