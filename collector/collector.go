@@ -77,6 +77,7 @@ func (c *Collector) Configure(cfg *Config, client Client) {
 	}
 	r.mu.Unlock()
 	r.tell(notes)
+	r.checkKeyFile(cfg)
 	c.metrics.reloadSuccessful.Set(1)
 	c.metrics.reloadSuccess.SetToCurrentTime()
 	r.wakeUp()

@@ -50,6 +50,7 @@ type APIConfig struct {
 	Timeout           time.Duration // of one request
 	HTTP              config.HTTPClientConfig
 	Key               config.SecretReader // nil where none was named
+	KeyFile           string              // the file that holds Key, if one does
 }
 
 // Overrides are the settings that come from the command line and the
@@ -99,6 +100,9 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 		if err := cfg.decode(file, content); err != nil {
 			return nil, err
 		}
+		if cfg.API.Key != nil && cfg.API.KeyFile == "" {
+			cfg.API.KeyFile = file // which has the key itself
+		}
 	}
 	if o.APIURL != "" {
 		u, err := apiURL(o.APIURL)
@@ -117,7 +121,7 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	}
 	switch {
 	case o.APIKeyFile != "":
-		cfg.API.Key = config.NewFileSecret(o.APIKeyFile)
+		cfg.API.Key, cfg.API.KeyFile = config.NewFileSecret(o.APIKeyFile), o.APIKeyFile
 	case cfg.API.Key == nil && o.APIKey != "":
 		cfg.API.Key = config.NewInlineSecret(o.APIKey)
 	}

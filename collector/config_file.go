@@ -116,7 +116,8 @@ func (a *APIConfig) readAuthorization(n *yaml.Node, dir string) error {
 	case (key == "") == (file == ""):
 		return errors.New("must have either credentials_file or credentials")
 	case file != "":
-		a.Key = config.NewFileSecret(config.JoinDir(dir, file))
+		a.KeyFile = config.JoinDir(dir, file)
+		a.Key = config.NewFileSecret(a.KeyFile)
 	default:
 		a.Key = config.NewInlineSecret(key)
 	}

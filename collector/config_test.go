@@ -377,6 +377,10 @@ open_incident_user: true
 		t.Errorf("proxy: %+v", proxy)
 	}
 	cfg.API.HTTP = config.HTTPClientConfig{}
+	if filepath.Base(cfg.API.KeyFile) != "petra.yml" {
+		t.Errorf("the key stands in the file itself, not in %q", cfg.API.KeyFile)
+	}
+	cfg.API.KeyFile = ""
 	want := &collector.Config{
 		API: collector.APIConfig{
 			URL:               &url.URL{Scheme: "https", Host: "petra.example.com", Path: "/base"},

@@ -91,7 +91,12 @@ func newExporterWithState(t *testing.T, api *petratest.API, yaml, stateFile stri
 // configure configures the exporter, also while it runs.
 func (e *exporter) configure(yaml string) error {
 	e.t.Helper()
-	cfg := loadConfig(e.t, yaml)
+	return e.configureFrom(writeConfig(e.t, yaml))
+}
+
+func (e *exporter) configureFrom(file string) error {
+	e.t.Helper()
+	cfg := loadFile(e.t, file)
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 		Version: "test", Budgets: e.collector.Budgets(), Observe: e.collector.ObserveRequest,
@@ -105,10 +110,20 @@ func (e *exporter) configure(yaml string) error {
 
 func loadConfig(t *testing.T, yaml string) *collector.Config {
 	t.Helper()
+	return loadFile(t, writeConfig(t, yaml))
+}
+
+func writeConfig(t *testing.T, yaml string) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "petra.yml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+func loadFile(t *testing.T, file string) *collector.Config {
+	t.Helper()
 	cfg, err := collector.LoadConfig(file, collector.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
 	if err != nil {
 		t.Fatal(err)

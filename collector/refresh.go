@@ -46,6 +46,7 @@ type refresher struct {
 	routes     map[petra.Route]routeState
 	up         *bool // whether the last refresh that made a request had a good answer
 	turn       int
+	keyFile    keyFileSeen
 }
 
 // world is what one request works with: a reload swaps it as a whole.
@@ -89,6 +90,7 @@ func (r *refresher) wakeUp() {
 func (r *refresher) refreshOnce() {
 	start := clock()
 	w := r.world()
+	r.checkKeyFile(w.cfg)
 	r.readList(w, start)
 	r.mu.Lock()
 	plain := w.cfg.plain() && !r.headOnly

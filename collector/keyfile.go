@@ -1,0 +1,41 @@
+package collector
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"github.com/go-kit/log/level"
+)
+
+// keyFileSeen is the file with the key as it was when its mode was last looked
+// at, and for which configuration.
+type keyFileSeen struct {
+	cfg      *Config
+	mode     fs.FileMode
+	modified int64 // Unix time in nanoseconds
+}
+
+// checkKeyFile warns of a file with the key that everybody can read: once for
+// each change of the file, and again after a reload. The mode of the file
+// alone counts: a folder that is closed today may be opened tomorrow.
+func (r *refresher) checkKeyFile(cfg *Config) {
+	file := cfg.API.KeyFile
+	if file == "" || runtime.GOOS == "windows" { // whose modes say nothing
+		return
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return // the request that needs the key says so
+	}
+	seen := keyFileSeen{cfg, info.Mode().Perm(), info.ModTime().UnixNano()}
+	r.mu.Lock()
+	before := r.keyFile
+	r.keyFile = seen
+	r.mu.Unlock()
+	if seen != before && seen.mode&0o004 != 0 {
+		level.Warn(r.logger).Log("msg", "everybody on this machine can read the file with the API key", "file", file,
+			"mode", fmt.Sprintf("%04o", seen.mode), "remedy", "chmod o= "+file+"; of a Kubernetes secret: defaultMode 0440 and fsGroup")
+	}
+}
