@@ -239,6 +239,27 @@ func TestConfigErrorsHideSecrets(t *testing.T) {
 	}
 }
 
+// TestPlainProxyElsewhere: over http:// a proxy reads the key, so that none but
+// one on this machine may stand between; the error says neither URL.
+func TestPlainProxyElsewhere(t *testing.T) {
+	const refusal = "api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://"
+	for name, c := range map[string]struct{ url, override, proxy, want string }{
+		"plain, proxy elsewhere":          {"http://127.0.0.1:8080", "", "http://user:c4n4ry@proxy.example.com:3128", refusal},
+		"plain by flag":                   {"https://petra.example.com", "http://localhost", "http://user:c4n4ry@proxy.example.com:3128", refusal},
+		"plain, TLS to a proxy elsewhere": {"http://127.0.0.1:8080", "", "https://proxy.example.com", refusal},
+		"plain, SOCKS elsewhere":          {"http://127.0.0.1:8080", "", "socks5://proxy.example.com:1080", refusal},
+		"plain, proxy here":               {"http://127.0.0.1:8080", "", "http://localhost:3128", ""},
+		"TLS, proxy elsewhere":            {"https://petra.example.com", "", "http://user:c4n4ry@proxy.example.com:3128", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, got := load(t, "api:\n  url: "+c.url+"\n  proxy_url: "+c.proxy, collector.Overrides{APIURL: c.override})
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // TestTaggedCredentials holds that a tag, which YAML would have part of a key
 // be, does not make an error either.
 func TestTaggedCredentials(t *testing.T) {

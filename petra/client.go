@@ -3,6 +3,7 @@ package petra
 import (
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,7 @@ type ClientConfig struct {
 type Client struct {
 	cfg       ClientConfig
 	transport http.RoundTripper // follows no redirect
+	proxy     func(*http.Request) (*url.URL, error)
 }
 
 // NewClient returns a client, or an error where a TLS or proxy setting is
@@ -80,7 +82,7 @@ func NewClient(cfg ClientConfig, opts ...config.HTTPClientOption) (*Client, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg, transport}, nil
+	return &Client{cfg, transport, cfg.HTTP.Proxy()}, nil
 }
 
 // CheckKey reports whether there is a key to send, with [ErrKey] if not.
@@ -153,7 +155,6 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	code, err := c.send(ctx, route, query, key, decode)
-	err = redactError(err, key)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no whole answer within %s: %w", c.cfg.Timeout, err)
 	}
@@ -172,6 +173,8 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 	req.Header.Set("Accept-Encoding", "gzip")
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("User-Agent", "petra_exporter/"+c.cfg.Version)
+	secrets := append(c.proxySecrets(req), key)
+	defer func() { err = redactError(err, secrets) }()
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return 0, plainError(err)
@@ -187,7 +190,7 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 			c.cfg.Budgets[route].Block(time.Now().Add(err.Wait))
 		}
 		if resp.StatusCode != http.StatusSwitchingProtocols { // which has no body, but a connection
-			err.readBody(body, key)
+			err.readBody(body, secrets)
 		}
 		return resp.StatusCode, err
 	}
@@ -220,6 +223,22 @@ func (c *Client) key(ctx context.Context) (string, error) {
 		}
 	}
 	return key, nil
+}
+
+// proxySecrets are what a request tells its proxy, which may echo it.
+func (c *Client) proxySecrets(req *http.Request) []string {
+	if c.proxy == nil {
+		return nil
+	}
+	proxy, err := c.proxy(req)
+	if err != nil || proxy == nil {
+		return nil
+	}
+	password, ok := proxy.User.Password()
+	if !ok || password == "" {
+		return nil
+	}
+	return []string{base64.StdEncoding.EncodeToString([]byte(proxy.User.Username() + ":" + password)), password}
 }
 
 func (c *Client) observe(r Request) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// secretMark stands where a key stood.
+// secretMark stands where a secret stood.
 const secretMark = "<secret>"
 
 // shortestPart is how much of a key is taken for a part of it, in bytes.
@@ -14,10 +14,17 @@ const shortestPart = 8
 
 var htmlNames = map[byte]string{'"': "&quot;", '\'': "&apos;", '&': "&amp;", '<': "&lt;", '>': "&gt;"}
 
-// redact takes the key out of text in which the API may echo it: in any form
-// in which programs escape its characters, and in part, since an answer can
-// break off.
-func redact(text, key string) string {
+// redact takes secrets out of text in which the API or a proxy may echo them:
+// in any form in which programs escape their characters, and in part, since an
+// answer can break off.
+func redact(text string, secrets []string) string {
+	for _, secret := range secrets {
+		text = redactOne(text, secret)
+	}
+	return text
+}
+
+func redactOne(text, key string) string {
 	text = escapedKey(key).ReplaceAllString(text, secretMark)
 	var kept strings.Builder
 	for rest := text; rest != ""; {
@@ -50,7 +57,7 @@ func escapedKey(key string) *regexp.Regexp {
 	return regexp.MustCompile(pattern.String())
 }
 
-// redactedError is an error whose text had the key in it.
+// redactedError is an error whose text had a secret in it.
 type redactedError struct {
 	error
 	text string
@@ -60,13 +67,13 @@ func (e *redactedError) Error() string { return e.text }
 
 func (e *redactedError) Unwrap() error { return e.error }
 
-// redactError takes the key out of an error's text: net/http repeats what it
+// redactError takes secrets out of an error's text: net/http repeats what it
 // could not read of an answer.
-func redactError(err error, key string) error {
+func redactError(err error, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	if text := redact(err.Error(), key); text != err.Error() {
+	if text := redact(err.Error(), secrets); text != err.Error() {
 		return &redactedError{err, text}
 	}
 	return err

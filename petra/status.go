@@ -38,15 +38,15 @@ func newStatusError(resp *http.Response) *StatusError {
 
 // readBody adds the start of the body, in which the API may echo the key. One
 // that breaks off still says something.
-func (e *StatusError) readBody(body io.Reader, key string) {
+func (e *StatusError) readBody(body io.Reader, secrets []string) {
 	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
-	e.Body = errorText(string(content), key)
+	e.Body = errorText(string(content), secrets)
 }
 
-// errorText is what a person is shown of an error's body. The key is taken out
-// before the text is cut: half a key would not be found.
-func errorText(text, key string) string {
-	text = redact(text, key)
+// errorText is what a person is shown of an error's body. Secrets are taken
+// out before the text is cut: half a key would not be found.
+func errorText(text string, secrets []string) string {
+	text = redact(text, secrets)
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

@@ -215,6 +215,11 @@ func TestNewClientRefusesBadTLSSettings(t *testing.T) {
 	}
 }
 
+const (
+	proxyPassword    = "proxy-password"
+	proxyCredentials = "Basic dXNlcjpwcm94eS1wYXNzd29yZA==" // user:proxy-password
+)
+
 // proxy is an HTTP proxy that notes what it is asked.
 type proxy struct {
 	*httptest.Server
@@ -275,7 +280,7 @@ func (p *proxy) requests() []http.Request {
 func (p *proxy) config(t *testing.T, noProxy string) config.ProxyConfig {
 	t.Helper()
 	u := mustURL(t, p.URL)
-	u.User = url.UserPassword("user", "proxy-password")
+	u.User = url.UserPassword("user", proxyPassword)
 	return config.ProxyConfig{ProxyURL: config.URL{URL: u}, NoProxy: noProxy}
 }
 
@@ -306,9 +311,10 @@ func TestConnectProxy(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var authorization atomic.Value
+			var authorization, ofProxy atomic.Value
 			target, ca := tlsServer(t, func(w http.ResponseWriter, r *http.Request) {
 				authorization.Store(r.Header.Get("Authorization"))
+				ofProxy.Store(fmt.Sprint(r.Header["Proxy-Authorization"]))
 				good(`{"incidents": []}`)(w, r)
 			})
 			p := newProxy(t, 0)
@@ -325,12 +331,18 @@ func TestConnectProxy(t *testing.T) {
 			if got := authorization.Load(); got != "Bearer "+testKey {
 				t.Errorf("the API got %v", got)
 			}
+			if got := ofProxy.Load(); got != "[]" {
+				t.Errorf("the API was told the proxy's password: %v", got)
+			}
 			got := p.requests()
 			if len(got) != 1 || got[0].Method != http.MethodConnect || got[0].RequestURI != host {
 				t.Fatalf("the proxy was asked %+v", got)
 			}
 			if got[0].Header.Get("Authorization") != "" || strings.Contains(fmt.Sprint(got[0].Header), testKey) {
 				t.Errorf("the proxy was told the key: %v", got[0].Header)
+			}
+			if named := cfg.ProxyURL.URL != nil; named != (got[0].Header.Get("Proxy-Authorization") == proxyCredentials) {
+				t.Errorf("the proxy was told %v", got[0].Header)
 			}
 		})
 	}
@@ -349,16 +361,80 @@ func TestNoProxy(t *testing.T) {
 	}
 }
 
+// A certificate for another host, whoever signed it, gets no key.
+func TestCertificateOfAnotherHost(t *testing.T) {
+	var asked atomic.Int32
+	server, ca := tlsServer(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		good(`{"incidents": []}`)(w, r)
+	})
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	p := newProxy(t, 0) // resolves every name to the server
+	p.target = server.Listener.Addr().String()
+	cfg := config.HTTPClientConfig{ProxyConfig: p.config(t, ""), TLSConfig: config.TLSConfig{CA: ca}}
+	err := newClient(t, nil, withURL(t, "https://petra.invalid:"+port), withHTTP(cfg)).ask(t.Context(), petra.RouteIncidents)
+	wantKind(t, err, nil)
+	if !strings.Contains(fmt.Sprint(err), "petra.invalid") || asked.Load() != 0 {
+		t.Errorf("%d requests, and %v", asked.Load(), err)
+	}
+}
+
+// What a proxy that refuses says reaches the log: its own password, which it
+// may echo as a server may echo the key, does not.
+func TestProxyCredentialsAreScrubbed(t *testing.T) {
+	secrets := []string{testKey, proxyPassword, strings.TrimPrefix(proxyCredentials, "Basic ")}
+	wantNone := func(t *testing.T, err error) {
+		t.Helper()
+		wantKind(t, err, nil)
+		for _, secret := range secrets {
+			wantNoKey(t, err, secret)
+		}
+	}
+	for name, reply := range map[string]string{
+		"reason":              "HTTP/1.1 407 no user:" + proxyPassword + " here\r\n\r\n",
+		"header in a reason":  "HTTP/1.1 407 Proxy-Authorization " + proxyCredentials + "\r\n\r\n",
+		"escaped in a reason": "HTTP/1.1 407 " + url.QueryEscape(proxyCredentials) + "\r\n\r\n",
+		"status line":         proxyCredentials + "\r\n\r\n",
+		"redirect":            "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/?" + proxyCredentials + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, environment := range []bool{false, true} {
+				cfg := config.ProxyConfig{ProxyURL: config.URL{URL: mustURL(t, "http://user:"+proxyPassword+"@proxy.invalid:3128")}}
+				if environment {
+					for _, name := range []string{"https_proxy", "no_proxy", "NO_PROXY", "REQUEST_METHOD"} {
+						t.Setenv(name, "")
+					}
+					t.Setenv("HTTPS_PROXY", cfg.ProxyURL.String())
+					cfg = config.ProxyConfig{ProxyFromEnvironment: true}
+				}
+				c := newClient(t, replying(reply, nil), withURL(t, "https://petra.invalid"), withHTTP(config.HTTPClientConfig{ProxyConfig: cfg}))
+				wantNone(t, c.ask(t.Context(), petra.RouteIncidents))
+			}
+		})
+	}
+	t.Run("nothing listens", func(t *testing.T) {
+		p := newProxy(t, 0)
+		p.Close()
+		wantNone(t, newClient(t, nil, withURL(t, "https://petra.invalid"), withHTTP(config.HTTPClientConfig{ProxyConfig: p.config(t, "")})).ask(t.Context(), petra.RouteIncidents))
+	})
+	t.Run("unknown scheme", func(t *testing.T) {
+		p := newProxy(t, 0)
+		cfg := p.config(t, "")
+		cfg.ProxyURL.Scheme = "gopher"
+		wantNone(t, newClient(t, nil, withURL(t, "https://petra.invalid"), withHTTP(config.HTTPClientConfig{ProxyConfig: cfg})).ask(t.Context(), petra.RouteIncidents))
+	})
+}
+
 // A proxy's refusal is not the API's.
 func TestRefusingProxy(t *testing.T) {
-	for _, status := range []int{401, 403, 404, 407, 429, 502} {
+	for _, status := range []int{302, 401, 403, 404, 407, 429, 502} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			p := newProxy(t, status)
 			c := newClient(t, nil, withURL(t, "https://petra.invalid"), withHTTP(config.HTTPClientConfig{ProxyConfig: p.config(t, "")}))
 			err := c.ask(t.Context(), petra.RouteIncidents)
 			wantKind(t, err, nil)
 			wantNoKey(t, err, testKey)
-			wantNoKey(t, err, "proxy-password")
+			wantNoKey(t, err, proxyPassword)
 			if !strings.Contains(fmt.Sprint(err), http.StatusText(status)) {
 				t.Errorf("%v does not say what the proxy said", err)
 			}
