@@ -34,7 +34,8 @@ var (
 type StatusError struct {
 	Code int
 	// Body is the start of the answer's body for a person to read: at most
-	// 200 characters, without the key. Its form is not documented.
+	// 200 characters, without the key and without mail addresses. Its form is
+	// not documented.
 	Body string
 	// Wait is how long a 429 closes the route, between 1 s and [MaxWait];
 	// 0 for every other status.

@@ -137,6 +137,26 @@ func TestBodyIsOneReadableLine(t *testing.T) {
 	}
 }
 
+// An error's body may name the person whose incident could not be read.
+func TestNoMailAddressOfAnErrorBody(t *testing.T) {
+	for body, want := range map[string]string{
+		"no rights for zoe.o'hara+x@victim.example.":    "no rights for <address>.",
+		`{"user":"zoe@victim.example","n":1}`:           `{"user":"<address>","n":1}`,
+		"zoe%40victim.example":                          "<address>",
+		`zoe\u0040victim.example, Zoë@Víctim.example`:   "<address>, <address>",
+		"ZOE_victim.example#EXT#@x.onmicrosoft.com!":    "<address>!",
+		"mailto:zoe@victim.example?x":                   "mailto:<address>?x",
+		"at 12:00 @ night, a@ b, @c":                    "at 12:00 @ night, a@ b, @c",
+		strings.Repeat("é ", 98) + "zoe@victim.example": strings.Repeat("é ", 98) + "<add",
+	} {
+		err := newClient(t, served(t, answering(500, nil, body))).ask(t.Context(), petra.RouteIncidents)
+		var status *petra.StatusError
+		if !errors.As(err, &status) || status.Body != want {
+			t.Errorf("%.60q became %.60q, want %.60q", body, status.Body, want)
+		}
+	}
+}
+
 func TestCompressedErrorBody(t *testing.T) {
 	api := petratest.NewAPI(petratest.NewWorld(), petratest.Options{})
 	api.SetFault(petratest.Fault{Kind: petratest.Status500, Body: "out of order"})

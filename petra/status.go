@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -43,10 +44,14 @@ func (e *StatusError) readBody(body io.Reader, secrets []string) {
 	e.Body = errorText(string(content), secrets)
 }
 
-// errorText is what a person is shown of an error's body. Secrets are taken
-// out before the text is cut: half a key would not be found.
+// mailAddress matches an address, its @ as it is or as an escape of URLs, JSON
+// or HTML.
+var mailAddress = regexp.MustCompile(`(?i)[\p{L}\p{N}.!#$%'*+^_{|}~-]+(?:@|%40|\\+u0040|&#0*64;|&#x0*40;)[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`)
+
+// errorText is what a person is shown of an error's body. Secrets and addresses
+// are taken out before the text is cut: half a key would not be found.
 func errorText(text string, secrets []string) string {
-	text = redact(text, secrets)
+	text = mailAddress.ReplaceAllString(redact(text, secrets), "<address>")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
