@@ -726,6 +726,26 @@ func TestRotatedKey(t *testing.T) {
 	p.eventually("the key is back", func() bool { return hasLine(p.scrape(), `petra_tenant_up{tenant_id="A"} 1`) })
 }
 
+// TestServerErrors holds that what net/http has to say, of a failed handshake
+// or a panic, is a line of the log like any other.
+func TestServerErrors(t *testing.T) {
+	t.Parallel()
+	_, url := newAPI(t)
+	file := tempFile(t, "web.yml", webConfig)
+	certificate(t, filepath.Dir(file))
+	p := start(t, keyEnv, "--petra.api-url="+url, "--web.config.file="+file, "--log.format=json")
+	p.get("/metrics") // without TLS
+	p.eventually("the handshake's failure is logged", func() bool { return strings.Contains(p.log.String(), "TLS handshake error") })
+	for line := range strings.Lines(p.log.String()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Errorf("no JSON: %s", line)
+		} else if strings.Contains(line, "handshake error") && (fields["level"] != "warn" || fields["caller"] == "") {
+			t.Errorf("want a warning with its caller: %s", line)
+		}
+	}
+}
+
 // TestHangup holds that SIGHUP reloads, that a bad configuration changes
 // nothing, and that the log says where it is bad.
 func TestHangup(t *testing.T) {
