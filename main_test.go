@@ -609,7 +609,7 @@ var flagTests = map[string]func(*testing.T){
 		file := tempFile(t, "petra.yml", "api: {url: 'http://127.0.0.1:1'}\ntenants: [{id: Nobody}]\nnative_histograms: true\n")
 		p := start(t, nil, "--demo", "--config.file="+file, "--petra.tenant=Nobody")
 		p.wantLine("petra_up 1", `petra_tenants{state="pending"} 0`, `petra_tenants{state="complete"} 8`)
-		if a := p.get("/status"); a.code != http.StatusOK || strings.Count(a.body, "<tr><td>")+strings.Count(a.body, `<tr class="problem">`) != 8 {
+		if a := p.get("/status"); a.code != http.StatusOK || strings.Count(a.body, "</code></td><td>yes</td>") != 8 {
 			t.Errorf("status %d: %s", a.code, a.body)
 		}
 		p.signal(os.Interrupt.(syscall.Signal))

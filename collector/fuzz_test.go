@@ -259,8 +259,8 @@ func checkConfig(t *testing.T, cfg *collector.Config) {
 	}
 }
 
-// FuzzStatus: whatever the API sends, the status page has the elements that its
-// template has, each closed, and what was sent is text in them.
+// FuzzStatus: whatever the API sends, the status page has the elements that it
+// has for harmless text, each closed, and what was sent is text in them.
 func FuzzStatus(f *testing.F) {
 	for i, text := range hostile {
 		f.Add(text, text, text, text)
@@ -270,6 +270,27 @@ func FuzzStatus(f *testing.F) {
 }
 
 func checkStatus(t *testing.T, id, name, status, failure string) {
+	harmlessID, harmlessStatus := "", "ACTIVE"
+	if usable(received(t, id)) {
+		harmlessID = "ZZk90t"
+	}
+	switch told := received(t, status); {
+	case told == "REMEDIATED":
+		harmlessStatus = "REMEDIATED"
+	case strings.ToUpper(told) == "REMEDIATED":
+		harmlessStatus = "Remediated" // a row of its own
+	}
+	got := elements(t, statusPage(t, id, name, status, failure))
+	want := elements(t, statusPage(t, harmlessID, "Acme", harmlessStatus, "failure"))
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			t.Fatalf("the page's elements differ from number %d on:\n%v, want\n%v", i, got[min(i, len(got)):], want[min(i, len(want)):])
+		}
+	}
+}
+
+// statusPage is /status of a tenant with one incident, after a failure.
+func statusPage(t *testing.T, id, name, status, failure string) (page string) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := fmt.Sprintf(`{"petraTenantId":%s,"name":%s}`, jsonText(id), jsonText(name))
 		incident := fmt.Sprintf(`{"id":"1","createdAt":"1999-12-31T23:00:00Z","remediationStatus":%s,"tenant":%s}`, jsonText(status), tenant)
@@ -277,45 +298,23 @@ func checkStatus(t *testing.T, id, name, status, failure string) {
 		e.api.SetFault(petratest.Fault{Kind: petratest.Status500, Body: failure})
 		time.Sleep(time.Minute)
 		e.collector.Refresh()
-		page := e.status()
-		tenants, unclassified := 0, 0
-		if usable(received(t, id)) {
-			tenants = 1
-			if strings.ToUpper(received(t, status)) != "REMEDIATED" {
-				unclassified = 1
-			}
-		}
-		want := map[string]int{
-			"html": 1, "head": 1, "meta": 2, "title": 1, "style": 1, "body": 1, "h1": 1, "h2": 2, "p": 1 + unclassified, "table": 2, "thead": 2, "tbody": 2,
-			"tr": 2 + 2 + 1, "th": 6 + 8 + 2, "td": 2*5 + 7*tenants + 1, "code": tenants + unclassified,
-		}
-		maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
-		if got := elements(t, page); !maps.Equal(got, want) {
-			t.Errorf("the page has the elements %v, want %v:\n%s", got, want, page)
-		}
+		synctest.Wait() // the list of tenants is read beside
+		page = e.status()
 	})
+	return page
 }
 
-// attribute is any that the template has.
-var attribute = regexp.MustCompile(`^(lang="en"|charset="utf-8"|name="viewport"|content="width=device-width, initial-scale=1"|scope="(col|row)"|class="(number|problem)"|colspan="8")$`)
-
-// elements counts the elements of a page, and holds that it is well-formed,
-// has no attributes but the template's, and no text that is unfit to be shown.
-func elements(t *testing.T, page string) map[string]int {
+// elements are the tags of a page in their order, with their attributes. It
+// holds that the page is well-formed, and has no text that is unfit to be shown.
+func elements(t *testing.T, page string) (tags []string) {
 	t.Helper()
-	count := map[string]int{}
 	var open []string
 	for z := html.NewTokenizer(strings.NewReader(page)); z.Next() != html.ErrorToken; {
 		switch token := z.Token(); token.Type {
 		case html.StartTagToken:
-			count[token.Data]++
-			if token.Data != "meta" { // which has no end
+			tags = append(tags, token.String())
+			if token.Data != "meta" && token.Data != "input" { // which have no end
 				open = append(open, token.Data)
-			}
-			for _, a := range token.Attr {
-				if !attribute.MatchString(fmt.Sprintf("%s=%q", a.Key, a.Val)) {
-					t.Errorf("an attribute that is not the template's: %s", token)
-				}
 			}
 		case html.EndTagToken:
 			if len(open) == 0 || open[len(open)-1] != token.Data {
@@ -323,7 +322,9 @@ func elements(t *testing.T, page string) map[string]int {
 			}
 			open = open[:len(open)-1]
 		case html.TextToken:
-			wantClean(t, strings.ReplaceAll(token.Data, "\n", ""), 1000)
+			if in := open[max(0, len(open)-1):]; !slices.Equal(in, []string{"style"}) && !slices.Equal(in, []string{"script"}) { // as they stand in their files: TestStatusHeaders
+				wantClean(t, strings.ReplaceAll(token.Data, "\n", ""), 1000)
+			}
 		case html.DoctypeToken:
 		default:
 			t.Errorf("%s is not the template's", token)
@@ -332,5 +333,5 @@ func elements(t *testing.T, page string) map[string]int {
 	if len(open) > 0 {
 		t.Errorf("%v not closed in:\n%s", open, page)
 	}
-	return count
+	return tags
 }
