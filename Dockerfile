@@ -6,8 +6,9 @@ COPY . .
 ARG TARGETOS TARGETARCH
 ARG REVISION=unknown BRANCH=unknown BUILD_DATE=unknown
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH tools/build
+RUN mkdir /state
 
-FROM scratch
+FROM scratch AS petra_exporter
 ARG VERSION=unknown REVISION=unknown
 LABEL org.opencontainers.image.title="petra_exporter" \
       org.opencontainers.image.description="Prometheus exporter for the incidents of Petra Security" \
@@ -17,6 +18,14 @@ LABEL org.opencontainers.image.title="petra_exporter" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/petra_exporter /petra_exporter
+# A new volume takes the folder's owner.
+COPY --from=build --chown=65532:65532 /state /var/lib/petra_exporter
 USER 65532:65532
 EXPOSE 9984
 ENTRYPOINT ["/petra_exporter"]
+
+# For deploy/docker-compose.yml: a client for the health check besides.
+FROM petra_exporter AS compose
+COPY --from=busybox:1.37.0-musl /bin/wget /bin/wget
+
+FROM petra_exporter

@@ -68,6 +68,10 @@ rules: .cache/bin/promtool ## check and test the rules for Prometheus
 alertmanager: .cache/bin/alertmanager .cache/bin/amtool ## check and test the configuration for Alertmanager
 	go -C tools/alertmanager test -count=1 ./...
 
+.PHONY: compose
+compose: .cache/bin/alertmanager .cache/bin/prometheus ## check the files for Docker Compose
+	go -C tools/compose test -count=1 ./...
+
 .cache/bin/promtool .cache/bin/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
 	mkdir -p $(@D)
 	version=$$(go -C tools/prometheus list -m -f '{{slice .Version 1}}' github.com/prometheus/prometheus) && \
