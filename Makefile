@@ -6,7 +6,7 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -71,6 +71,10 @@ alertmanager: .cache/bin/alertmanager .cache/bin/amtool ## check and test the co
 .PHONY: compose
 compose: .cache/bin/alertmanager .cache/bin/prometheus ## check the files for Docker Compose
 	go -C tools/compose test -count=1 ./...
+
+.PHONY: e2e
+e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is shipped together, an hour in a minute
+	go -C tools/e2e test -count=1 -timeout 15m -v ./...
 
 .cache/bin/promtool .cache/bin/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
 	mkdir -p $(@D)
