@@ -7,6 +7,7 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 .PHONY: help
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -96,6 +97,15 @@ e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is ship
 	chmod -R u+w .cache/alertmanager
 	mkdir -p $(@D)
 	echo '<title>Alertmanager without its web pages</title>' >$@
+.PHONY: sbom
+sbom: ## list what the binary is built from, in dist/petra_exporter.cdx.json
+	mkdir -p dist
+	CGO_ENABLED=0 go tool -modfile=tools/supply/go.mod cyclonedx-gomod app \
+		-json -licenses -std -noserial -notimestamp -output dist/petra_exporter.cdx.json -main . .
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities; fails where it cannot look
+	tools/vulncheck
 
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine
