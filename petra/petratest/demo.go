@@ -9,17 +9,19 @@ const day = 24 * time.Hour
 
 // Demo returns a world to watch: 8 tenants and two years of incidents before
 // now, of which five are open, and from now on a new incident every two to three
-// minutes, most of them remediated within half an hour.
+// minutes, most of them remediated within half an hour. The history is the same at
+// each start, as long ago from now: what one process writes of it continues in
+// what the next one publishes.
 func Demo(now time.Time) *World {
 	tenants := demoTenants(now)
 	w := NewWorld()
 	for _, t := range tenants {
 		w.SetTenant(t.Tenant)
 	}
-	seed := uint64(now.UnixNano()) //nolint:gosec // any number does
-	w.Add(demoHistory(newRand(seed, 0), tenants, now)...)
+	w.Add(demoHistory(newRand(1, 0), tenants, now)...)
 
 	const span = 150 * time.Second
+	seed := uint64(now.UnixNano()) //nolint:gosec // any number does
 	w.grow = slots(seed, now, time.Time{}, span, func(r *rand.Rand, start time.Time) []Incident {
 		// The middle 30 s of the span: neighbours are two to three minutes apart.
 		in := demoLife(r, start.Add(60*time.Second+upTo(r, 30*time.Second)))

@@ -49,6 +49,25 @@ func TestDemoAtItsStart(t *testing.T) {
 	}
 }
 
+// The history of two demos, started apart, is as long ago from each.
+func TestDemoHistoryIsTheSame(t *testing.T) {
+	const apart = 1234567 * time.Second
+	first, second := Demo(epoch).Incidents(epoch), Demo(epoch.Add(apart)).Incidents(epoch.Add(apart))
+	if len(first) != len(second) {
+		t.Fatalf("%d incidents, then %d", len(first), len(second))
+	}
+	for i, a := range first {
+		b := second[i]
+		if a.ID != b.ID || a.TenantID != b.TenantID || a.Status != b.Status || a.Live != b.Live {
+			t.Errorf("%+v, then %+v", a, b)
+		}
+		// The new tenant's look back begins with a full hour.
+		if d := b.CreatedAt.Sub(a.CreatedAt) - apart; d.Abs() > time.Hour {
+			t.Errorf("%s: raised %s off", a.ID, d)
+		}
+	}
+}
+
 func TestDemoMoves(t *testing.T) {
 	w := Demo(epoch)
 	last, lastNew := epoch, epoch
