@@ -32,10 +32,16 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	sloggokit "github.com/tjhop/slog-gokit"
+	"golang.org/x/term"
 )
 
 //go:embed VERSION
 var release string
+
+// usage shows the flags of the default command too, since it needs no name.
+var usage = strings.Replace(kingpin.DefaultUsageTemplate, "{{.Help|Wrap 4}}\n", `{{.Help|Wrap 4}}
+{{if .Default}}
+{{.Flags|FlagsToTwoColumns|FormatTwoColumns}}{{end}}`, 1)
 
 func main() {
 	version.Version = cmp.Or(version.Version, strings.TrimSpace(release)) // go run and go install set none
@@ -46,27 +52,44 @@ func main() {
 func run() int {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // at once: until then it ends the process
-	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout)
+	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout).UsageTemplate(usage)
 	file := app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").String()
-	check := app.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
 	overrides := collector.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}
 	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
-	stateFile := app.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
-	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(app, ":9984")}
-	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
-	app.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	app.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue(&namedValue{"web.max-requests", func(s string) (err error) { o.MaxRequests, err = strconv.Atoi(s); return err }})
-	app.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").SetValue(&namedValue{"scrape.timeout-offset", func(s string) (err error) { o.TimeoutOffset, err = time.ParseDuration(s); return err }})
 	logLevel := app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
 	logFormat := app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
+	server := app.Command("serve", "Serve the metrics. It is what runs without a command.").Default()
+	check := server.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
+	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
+	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
+	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
+	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
+	server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue(&namedValue{"web.max-requests", func(s string) (err error) { o.MaxRequests, err = strconv.Atoi(s); return err }})
+	server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").SetValue(&namedValue{"scrape.timeout-offset", func(s string) (err error) { o.TimeoutOffset, err = time.ParseDuration(s); return err }})
+
+	backfill := app.Command("backfill", "Write the history of the metrics to a file, for promtool tsdb create-blocks-from openmetrics. See docs/backfill.md.")
+	b := collector.BackfillOptions{}
+	backfill.Flag("output", "File to write.").PlaceHolder("FILE").Required().StringVar(&b.Output)
+	backfill.Flag("start", "Begin then: a date (UTC), an RFC 3339 time or Unix seconds. Default: one step before the first incident.").PlaceHolder("TIME").StringVar(&b.Start)
+	backfill.Flag("end", "End then, such as at the first scrape. Default: now.").PlaceHolder("TIME").StringVar(&b.End)
+	backfill.Flag("step", "Time between two samples.").Default("1h").StringVar(&b.Step)
+	backfill.Flag("metric", "What to write; repeatable: "+strings.Join(collector.BackfillMetrics(), ", ")+".").Default("raised", "open", "dwell").StringsVar(&b.Metrics)
+	backfill.Flag("label", "Label for each series, such as job=petra; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&b.Labels)
+	backfill.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4").SetValue(&namedValue{"requests-per-minute", func(s string) (err error) { b.RequestsPerMinute, err = strconv.Atoi(s); return err }})
+	backfill.Flag("force", "Write a file of more than 10 GB too.").BoolVar(&b.Force)
+
 	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
-	_, err := app.Parse(os.Args[1:])
-	if err == nil {
+	command, err := app.Parse(os.Args[1:])
+	switch {
+	case err != nil:
+	case command == backfill.FullCommand():
+		err = b.Validate()
+	default:
 		err = o.Validate()
 	}
 	if err == nil && *check {
@@ -91,8 +114,21 @@ func run() int {
 		defer api.Close()
 		overrides.Demo = api.URL
 	}
-	if err := serve(ctx, o, load, *stateFile, hangups, logger, slogger); err != nil {
-		level.Error(logger).Log("msg", "petra_exporter cannot run", "err", err)
+	msg := "petra_exporter cannot run"
+	if command == backfill.FullCommand() {
+		msg = "no history was written"
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			b.Terminal = os.Stderr
+		}
+		c := collector.New(ctx, logger)
+		if err = configure(ctx, c, load); err == nil {
+			err = c.Backfill(b)
+		}
+	} else {
+		err = serve(ctx, o, load, *stateFile, hangups, logger, slogger)
+	}
+	if err != nil {
+		level.Error(logger).Log("msg", msg, "err", err)
 		return 1
 	}
 	return 0

@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -324,8 +325,11 @@ var keyEnv = []string{"PETRA_API_KEY=" + goodKey}
 var flagTests = map[string]func(*testing.T){
 	"help": func(t *testing.T) {
 		for _, flag := range []string{"-h", "--help"} {
-			if status, stdout, stderr := execute(t, nil, flag); status != 0 || !strings.Contains(stdout, "--config.file=FILE") || stderr != "" {
-				t.Errorf("%s: status %d, on stderr: %s", flag, status, stderr)
+			for command, flags := range map[string][]string{"": {"--config.file=FILE", "--web.listen-address=:9984", "backfill --output=FILE"}, "serve": {"--config.file=FILE", "--state.file=FILE"}, "backfill": {"--config.file=FILE", "--end=TIME"}} {
+				status, stdout, stderr := execute(t, nil, strings.Fields(command+" "+flag)...)
+				if status != 0 || stderr != "" || slices.ContainsFunc(flags, func(f string) bool { return !strings.Contains(stdout, f) }) {
+					t.Errorf("%s %s: status %d, want %q: %s%s", command, flag, status, flags, stdout, stderr)
+				}
 			}
 		}
 	},
@@ -388,6 +392,7 @@ var flagTests = map[string]func(*testing.T){
 			"not a number":      {[]string{"--web.max-requests=many"}, 1, `--web.max-requests: "many" cannot be used`},
 			"unknown":           {[]string{"--config.fil=x"}, 1, "unknown long flag '--config.fil'"},
 			"argument":          {[]string{"petra.yml"}, 1, "unexpected petra.yml"},
+			"other command's":   {[]string{"--output=x"}, 1, "unknown long flag '--output'"},
 		} {
 			status, _, stderr := execute(t, nil, append([]string{"--config.check"}, c.args...)...)
 			if status != c.status || (stderr == "") != (status == 0) || !strings.Contains(stderr, c.stderr) || strings.Count(stderr, "\n") > 2 {
@@ -619,21 +624,180 @@ var flagTests = map[string]func(*testing.T){
 	},
 }
 
+// history backfills from a demo, and returns the lines that were written.
+func history(t *testing.T, args ...string) []string {
+	t.Helper()
+	output := filepath.Join(t.TempDir(), "history.om")
+	if !slices.Contains(args, "--step=7d") {
+		args = append(args, "--step=1d")
+	}
+	args = append([]string{"backfill", "--demo", "--output=" + output}, args...)
+	if status, stdout, stderr := execute(t, nil, args...); status != 0 || stdout != "" {
+		t.Fatalf("%q: status %d: %s%s", args, status, stdout, stderr)
+	}
+	content, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(string(content), "\n")
+}
+
+// times are the first and the last time of the samples.
+func times(t *testing.T, lines []string) (first, last time.Time) {
+	t.Helper()
+	first = time.Now()
+	for _, line := range lines {
+		if fields := strings.Fields(line); len(fields) == 3 {
+			unix, err := strconv.ParseInt(fields[2], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := time.Unix(unix, 0); at.Before(first) {
+				first = at
+			} else if at.After(last) {
+				last = at
+			}
+		}
+	}
+	return first, last
+}
+
+// backfillTests are those of flags of the command backfill.
+var backfillTests = map[string]func(*testing.T){
+	"output": func(t *testing.T) {
+		if status, _, stderr := execute(t, nil, "backfill"); status != 1 || !strings.Contains(stderr, "required flag(s) '--output' not provided") {
+			t.Errorf("without: status %d: %s", status, stderr)
+		}
+		_, url := newAPI(t)
+		output := filepath.Join(t.TempDir(), "history.om")
+		if status, _, stderr := execute(t, keyEnv, "--petra.api-url="+url, "--petra.tenant=A", "backfill", "--output="+output); status != 0 {
+			t.Errorf("status %d: %s", status, stderr)
+		}
+		content, err := os.ReadFile(output)
+		if err != nil || !strings.Contains(string(content), `petra_incidents_raised_total{tenant_id="A"} 1.0 `) || strings.Contains(string(content), `"B"`) {
+			t.Errorf("%v: %s", err, content)
+		}
+		wrong := filepath.Join(t.TempDir(), "missing", "history.om")
+		if status, _, stderr := execute(t, keyEnv, "backfill", "--petra.api-url="+url, "--output="+wrong); status != 1 || !strings.Contains(stderr, "--output: open "+filepath.Dir(wrong)) {
+			t.Errorf("in no folder: status %d: %s", status, stderr)
+		}
+		// A wrong key is an error at once, and leaves nothing.
+		dir := t.TempDir()
+		if status, _, stderr := execute(t, []string{"PETRA_API_KEY=" + badKey}, "backfill", "--petra.api-url="+url, "--output="+filepath.Join(dir, "history.om")); status != 1 || !strings.Contains(stderr, "status 401 Unauthorized") {
+			t.Errorf("with a wrong key: status %d: %s", status, stderr)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+			t.Errorf("left behind: %v, %v", entries, err)
+		}
+	},
+	"start": func(t *testing.T) {
+		day := time.Now().UTC().AddDate(0, 0, -10).Truncate(24 * time.Hour)
+		if first, _ := times(t, history(t, "--start="+day.Format(time.DateOnly))); !first.Equal(day) {
+			t.Errorf("starts %s", first)
+		}
+		if status, _, stderr := execute(t, nil, "backfill", "--output=x", "--start=soon"); status != 1 || !strings.Contains(stderr, `--start: "soon" is no time; give a date`) {
+			t.Errorf("status %d: %s", status, stderr)
+		}
+	},
+	"end": func(t *testing.T) {
+		day := time.Now().UTC().AddDate(0, 0, -10).Truncate(24 * time.Hour)
+		if _, last := times(t, history(t, fmt.Sprintf("--end=%d", day.Unix()))); !last.Equal(day) {
+			t.Errorf("ends %s", last)
+		}
+	},
+	"step": func(t *testing.T) {
+		first, last := times(t, history(t, "--step=7d", "--metric=raised"))
+		if week := 7 * 24 * time.Hour; last.Sub(first)%week != 0 || time.Since(last) > week {
+			t.Errorf("from %s to %s", first, last)
+		}
+	},
+	"metric": func(t *testing.T) {
+		for _, line := range history(t, "--metric=incidents", "--metric=detection") {
+			if name, _, _ := strings.Cut(line, "{"); !strings.HasPrefix(line, "#") && line != "" && name != "petra_incidents" && !strings.HasPrefix(name, "petra_incident_detection_time_seconds_") {
+				t.Fatal(line)
+			}
+		}
+	},
+	"label": func(t *testing.T) {
+		for _, line := range history(t, "--label=job=petra", "--label=instance=localhost:9984") {
+			if strings.HasPrefix(line, "petra_") && !strings.Contains(line, `,job="petra",instance="localhost:9984"`) {
+				t.Fatal(line)
+			}
+		}
+	},
+	"requests-per-minute": func(t *testing.T) {
+		// The second request of the route has to wait.
+		world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 3, Incidents: 600})
+		api := petratest.NewAPI(world, petratest.Options{Keys: []string{goodKey}})
+		server, err := petratest.NewServer(api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		dir := t.TempDir()
+		p := launch(t, keyEnv, "backfill", "--petra.api-url="+server.URL, "--requests-per-minute=1", "--output="+filepath.Join(dir, "history.om"))
+		p.eventually("it waits", func() bool { return strings.Contains(p.log.String(), `msg="reading tenants" done=0 of=3 left=3m0s`) })
+		if n := len(api.Requests()); n != 2 {
+			t.Errorf("%d requests, want the list and a head", n)
+		}
+		// An interrupted run leaves no half file.
+		p.signal(syscall.SIGINT)
+		if status := p.wait(); status != 1 || !strings.Contains(p.log.String(), `msg="no history was written" err=interrupted`) {
+			t.Errorf("status %d", status)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+			t.Errorf("left behind: %v, %v", entries, err)
+		}
+		for _, bad := range []string{"0", "many"} {
+			if status, _, stderr := execute(t, nil, "backfill", "--output=x", "--requests-per-minute="+bad); status != 1 || !strings.Contains(stderr, "--requests-per-minute: ") {
+				t.Errorf("%s: status %d: %s", bad, status, stderr)
+			}
+		}
+	},
+	"force": func(t *testing.T) {
+		output := filepath.Join(t.TempDir(), "history.om")
+		args := []string{"backfill", "--demo", "--step=1s", "--metric=raised", "--output=" + output}
+		if status, _, stderr := execute(t, nil, args...); status != 1 || !strings.Contains(stderr, "choose a longer --step") {
+			t.Errorf("without: status %d: %s", status, stderr)
+		}
+		p := launch(t, nil, append(args, "--force")...)
+		p.eventually("it writes", func() bool {
+			begun, err := filepath.Glob(filepath.Join(filepath.Dir(output), ".history.om.tmp-*"))
+			if err != nil || len(begun) != 1 {
+				return false
+			}
+			info, err := os.Stat(begun[0])
+			return err == nil && info.Size() > 0
+		})
+		p.signal(syscall.SIGTERM)
+		if status := p.wait(); status != 1 {
+			t.Errorf("status %d", status)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(output)); err != nil || len(entries) != 0 {
+			t.Errorf("left behind: %v, %v", entries, err)
+		}
+	},
+}
+
 // TestFlags holds what each flag does, and that none is forgotten.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	_, help, _ := execute(t, nil, "--help")
+	_, more, _ := execute(t, nil, "backfill", "--help")
+	help += more
 	var flags []string
 	for _, m := range regexp.MustCompile(`(?m)^ +(?:-h, )?--(?:\[no-\])?([a-z.-]+)`).FindAllStringSubmatch(help, -1) {
-		if !slices.Contains([]string{"help-long", "help-man"}, m[1]) {
+		if !slices.Contains([]string{"help-long", "help-man"}, m[1]) && !slices.Contains(flags, m[1]) {
 			flags = append(flags, m[1])
 		}
 	}
 	slices.Sort(flags)
-	if want := slices.Sorted(maps.Keys(flagTests)); !slices.Equal(flags, want) {
+	tests := maps.Clone(flagTests)
+	maps.Copy(tests, backfillTests)
+	if want := slices.Sorted(maps.Keys(tests)); !slices.Equal(flags, want) {
 		t.Errorf("--help has  %q\ntests are of %q", flags, want)
 	}
-	for flag, test := range flagTests {
+	for flag, test := range tests {
 		t.Run(flag, func(t *testing.T) {
 			t.Parallel()
 			test(t)
@@ -933,6 +1097,24 @@ func TestDiskFull(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 2 {
 		t.Errorf("in the folder, want the file and its lock: %v, %v", entries, err)
+	}
+}
+
+// TestBackfillDiskFull: there is no file that looks whole, and the old one
+// stays. A limit on the size of files stands for the full disk.
+func TestBackfillDiskFull(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	output := writeFile(t, filepath.Join(folder, "history.om"), "old")
+	p := launchCommand(t, exec.Command("/bin/sh", "-c", `ulimit -f 80; exec "$0" "$@"`, binary, "backfill", "--demo", "--step=1d", "--output="+output), nil)
+	if status := p.wait(); status != 1 || !strings.Contains(p.log.String(), "--output: write ") || !strings.Contains(p.log.String(), "file too large") {
+		t.Errorf("status %d: %s", status, p.log.String())
+	}
+	if content, err := os.ReadFile(output); err != nil || string(content) != "old" {
+		t.Errorf("%v, %q", err, content)
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 1 {
+		t.Errorf("in the folder: %v, %v", entries, err)
 	}
 }
 

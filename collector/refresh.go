@@ -200,23 +200,27 @@ func (r *refresher) readList(w world, now time.Time) {
 	done := make(chan struct{})
 	r.asking.Go(func() {
 		defer close(done)
-		r.list(w)
+		_ = r.list(w)
 	})
 	if wanted {
 		<-done
 	}
 }
 
-func (r *refresher) list(w world) {
+func (r *refresher) list(w world) error {
 	tenants, err := w.client.Tenants(r.ctx)
-	if r.ctx.Err() != nil || errors.Is(err, petra.ErrNoBudget) {
-		return
+	switch {
+	case r.ctx.Err() != nil:
+		return r.ctx.Err()
+	case errors.Is(err, petra.ErrNoBudget):
+		return err
 	}
 	notes, err := w.store.applyTenants(tenants, err)
 	r.tell(notes)
 	if err != nil {
 		r.routeFailed(petra.RouteTenants, err)
-		return
+		return err
 	}
 	r.succeeded(petra.RouteTenants)
+	return nil
 }

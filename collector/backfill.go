@@ -1,0 +1,190 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-kit/log/level"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
+)
+
+// BackfillOptions say what history [Collector.Backfill] writes, as its flags do.
+type BackfillOptions struct {
+	Output string // the file
+	// Start and End bound the samples: dates (UTC), RFC 3339 times or Unix
+	// seconds. Empty means all history, and until now.
+	Start, End string
+	Step       string   // between two samples of a series, as a duration of Prometheus
+	Metrics    []string // of [BackfillMetrics]
+	Labels     []string // NAME=VALUE, for each series
+	// RequestsPerMinute is the budget of each route.
+	RequestsPerMinute int
+	Force             bool // write more than maxBackfillBytes
+	// Terminal shows bars of progress; nil means log lines instead.
+	Terminal io.Writer
+}
+
+const (
+	// maxBackfillBytes is the largest file that is written unasked.
+	maxBackfillBytes = 10e9
+	// earliestSample is the earliest start. From then on, and until 2286, Unix
+	// seconds have ten digits, so that sizes are known before samples are made.
+	earliestSample = 1e9
+)
+
+// backfillPlan is what valid options mean.
+type backfillPlan struct {
+	start, end time.Time // start is zero for all history
+	step       time.Duration
+	families   []pastFamily
+	labels     []*dto.LabelPair
+}
+
+// Validate returns an error that names the flag of a bad option.
+func (o BackfillOptions) Validate() error {
+	_, err := o.plan(time.Now())
+	return err
+}
+
+func (o BackfillOptions) plan(now time.Time) (p backfillPlan, err error) {
+	if p.start, err = backfillTime(o.Start, time.Time{}); err != nil {
+		return p, fmt.Errorf("--start: %w", err)
+	}
+	if p.end, err = backfillTime(o.End, now); err != nil {
+		return p, fmt.Errorf("--end: %w", err)
+	}
+	if p.end.After(now) {
+		return p, fmt.Errorf("--end: %s lies in the future; leave it out for now", o.End)
+	}
+	if !p.start.Before(p.end) {
+		return p, fmt.Errorf("--start: %s is not before the end, %s", o.Start, p.end.UTC().Format(time.RFC3339))
+	}
+	step, err := model.ParseDuration(o.Step)
+	p.step = time.Duration(step)
+	if err != nil || p.step < time.Second || p.step%time.Second != 0 {
+		return p, fmt.Errorf("--step: %q must be whole seconds, at least 1s, such as 15m, 1h or 1d", o.Step)
+	}
+	if o.RequestsPerMinute < 1 {
+		return p, fmt.Errorf("--requests-per-minute: %d must be at least 1", o.RequestsPerMinute)
+	}
+	for _, name := range o.Metrics {
+		if !slices.Contains(BackfillMetrics(), name) {
+			return p, fmt.Errorf("--metric: %q must be one of %s", name, strings.Join(BackfillMetrics(), ", "))
+		}
+	}
+	for _, family := range pastFamilies {
+		if slices.Contains(o.Metrics, family.name) {
+			p.families = append(p.families, family)
+		}
+	}
+	p.labels, err = backfillLabels(o.Labels)
+	return p, err
+}
+
+// backfillTime reads a time as a person or a query of Prometheus gives it.
+func backfillTime(text string, otherwise time.Time) (time.Time, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	const latest = 1e10 // seconds; milliseconds are more
+	if unix, err := strconv.ParseFloat(text, 64); err == nil && unix >= 0 && unix < latest {
+		return time.UnixMilli(int64(unix * 1000)), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds", text)
+}
+
+// backfillLabels are the labels that a scrape would add.
+func backfillLabels(texts []string) (labels []*dto.LabelPair, err error) {
+	taken := []string{"tenant_id", "live", "remediation_status", model.BucketLabel}
+	for _, text := range texts {
+		name, value, found := strings.Cut(text, "=")
+		switch {
+		case !found || value == "":
+			return nil, fmt.Errorf("--label: %q must be NAME=VALUE, such as job=petra", text)
+		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, model.ReservedLabelPrefix):
+			return nil, fmt.Errorf("--label: %q is no name of a label", name)
+		case slices.Contains(taken, name):
+			return nil, fmt.Errorf("--label: %q is set by the exporter, or twice", name)
+		}
+		if !utf8.ValidString(value) {
+			return nil, fmt.Errorf("--label: the value of %q is no UTF-8", name)
+		}
+		taken = append(taken, name)
+		labels = append(labels, &dto.LabelPair{Name: &name, Value: &value})
+	}
+	return labels, nil
+}
+
+// Backfill reads every tenant whole and writes what would have been scraped, as
+// OpenMetrics with timestamps. It is called after [Collector.Configure] in
+// place of [Collector.Run]. Its file is there whole, or not at all.
+func (c *Collector) Backfill(o BackfillOptions) error {
+	r := c.refresher
+	begun := time.Now() // what happens from now on, the first answers do not tell
+	plan, err := o.plan(begun)
+	if err != nil {
+		return err
+	}
+	out, err := createBeside(o.Output)
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	defer out.discard()
+	for _, name := range []string{"job", "instance"} {
+		if !slices.ContainsFunc(plan.labels, func(l *dto.LabelPair) bool { return l.GetName() == name }) {
+			level.Warn(r.logger).Log("msg", "without the labels of your scrape, the series do not continue in the scraped ones", "missing", "--label="+name+"=...")
+		}
+	}
+	for _, budget := range r.budgets {
+		budget.SetLimit(o.RequestsPerMinute)
+	}
+	err = r.readHistory(o)
+	if err == nil {
+		err = r.writeHistory(o, plan, begun, out)
+	}
+	if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// writeHistory writes what is known, once its size is.
+func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun time.Time, file *besideFile) error {
+	h := newHistory(r.world().store, plan, begun)
+	size := &sampleWriter{}
+	if err := h.write(size); err != nil {
+		return err
+	}
+	if size.samples == 0 {
+		return fmt.Errorf("no incident is known that was raised until %s: there is nothing to write", plan.end.UTC().Format(time.RFC3339))
+	}
+	level.Info(r.logger).Log("msg", "writing", "file", o.Output, "size", megabytes(size.bytes), "samples", size.samples,
+		"start", h.time(0).UTC().Format(time.RFC3339), "end", h.time(h.steps-1).UTC().Format(time.RFC3339), "step", o.Step)
+	if size.bytes > maxBackfillBytes && !o.Force {
+		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", megabytes(size.bytes), megabytes(maxBackfillBytes))
+	}
+	p := newProgress(r.logger, o.Terminal, "writing", size.bytes)
+	defer p.end()
+	if err := file.write(r.ctx, h.write, p); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	level.Info(r.logger).Log("msg", "written; make blocks of it with promtool tsdb create-blocks-from openmetrics", "file", o.Output)
+	return nil
+}
+
+func megabytes(n int64) string {
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}

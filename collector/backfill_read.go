@@ -1,0 +1,154 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+// backfillTries is how often in a row reading may come to nothing. With the
+// pauses between, that is half an hour.
+const backfillTries = 6
+
+// backfillPause is how long to wait after the n-th try that came to nothing.
+func backfillPause(n int) time.Duration {
+	return min(time.Minute<<n, 10*time.Minute)
+}
+
+// readHistory reads every tenant whole, one request after the other. A failure
+// is tried again, save where that cannot help.
+func (r *refresher) readHistory(o BackfillOptions) error {
+	w := r.world()
+	err := r.persist(petra.RouteTenants, func() error { return r.list(w) })
+	if err != nil && (r.ctx.Err() != nil || len(w.cfg.Tenants) == 0) {
+		return fmt.Errorf("the tenants cannot be listed: %w", err)
+	}
+	// If the organisation has fewer than 500 incidents, this is all.
+	if err := r.persist(petra.RouteIncidents, func() error { return r.read(w, "") }); err != nil {
+		return fmt.Errorf("incidents cannot be read: %w", err)
+	}
+	total := len(w.store.wholeTargets())
+	p := newProgress(r.logger, o.Terminal, "reading tenants", int64(total))
+	defer p.end()
+	for idle := 0; ; {
+		pending := w.store.unread()
+		left := len(pending)
+		before := left
+		var failure error
+		for _, id := range pending {
+			p.at(int64(total-left), time.Duration(left)*time.Minute/time.Duration(o.RequestsPerMinute))
+			err := r.paced(petra.RouteIncidents, func() error { return r.read(w, id) })
+			switch {
+			case hopeless(err) || r.ctx.Err() != nil:
+				return err
+			case err == nil, errors.Is(err, petra.ErrForbidden), errors.Is(err, petra.ErrNotFound):
+				left--
+			default:
+				failure = fmt.Errorf("tenant %s: %w", id, err)
+			}
+		}
+		p.at(int64(total-left), 0)
+		switch {
+		case failure == nil:
+			return r.tellUnread(w.store)
+		case left < before:
+			idle = 0
+		default:
+			idle++
+		}
+		if idle == backfillTries {
+			return fmt.Errorf("of %d tenants, %d cannot be read; last, %w", total, left, failure)
+		}
+		if err := pause(r.ctx, backfillPause(idle)); err != nil {
+			return err
+		}
+	}
+}
+
+// hopeless reports whether no other try can succeed.
+func hopeless(err error) bool {
+	return errors.Is(err, petra.ErrUnauthorized) || errors.Is(err, petra.ErrKey)
+}
+
+// persist makes a request until it succeeds, or another try cannot help.
+func (r *refresher) persist(route petra.Route, request func() error) error {
+	for n := 0; ; n++ {
+		err := r.paced(route, request)
+		if err == nil || hopeless(err) || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound) || n == backfillTries {
+			return err
+		}
+		if err := pause(r.ctx, backfillPause(n)); err != nil {
+			return err
+		}
+	}
+}
+
+// paced makes a request as soon as the budget has one free, and again where the
+// API asks to wait.
+func (r *refresher) paced(route petra.Route, request func() error) error {
+	for {
+		now := time.Now()
+		at, _ := r.budgets[route].FreeAt(now, 1) // always known: nothing is in flight
+		if err := pause(r.ctx, at.Sub(now)); err != nil {
+			return err
+		}
+		err := request()
+		if !errors.Is(err, petra.ErrNoBudget) && !errors.Is(err, petra.ErrRateLimited) {
+			return err
+		}
+	}
+}
+
+// pause waits, or returns the error of ctx if that ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return ctx.Err()
+	}
+}
+
+// unread are the tenants that are still to be read whole.
+func (s *store) unread() (ids []string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, t := range s.members() {
+		if !t.complete && !t.denied {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids
+}
+
+// tellUnread says of whom the file will not have all history.
+func (r *refresher) tellUnread(s *store) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	whole, truncated := 0, 0
+	for _, t := range s.members() {
+		switch {
+		case !t.complete || !s.publishable(t):
+			level.Warn(r.logger).Log("msg", "tenant cannot be read, and is left out", "tenant_id", t.ID)
+		case t.truncated:
+			truncated++
+			fallthrough
+		default:
+			whole++
+		}
+	}
+	if truncated > 0 {
+		level.Warn(r.logger).Log("msg", "the API gives the newest 500 incidents of a tenant; the history of these tenants begins with the oldest of them", "tenants", truncated)
+	}
+	if whole == 0 {
+		return errors.New("no tenant could be read")
+	}
+	level.Info(r.logger).Log("msg", "every tenant is read", "tenants", whole)
+	return nil
+}
