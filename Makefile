@@ -6,9 +6,7 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -77,6 +75,7 @@ compose: .cache/bin/alertmanager .cache/bin/prometheus ## check the files for Do
 .PHONY: e2e
 e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is shipped together, an hour in a minute
 	go -C tools/e2e test -count=1 -timeout 15m -v ./...
+
 .PHONY: backfill
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus
 	go -C tools/backfill test -count=1 ./...
@@ -101,6 +100,7 @@ backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history t
 	chmod -R u+w .cache/alertmanager
 	mkdir -p $(@D)
 	echo '<title>Alertmanager without its web pages</title>' >$@
+
 .PHONY: sbom
 sbom: ## list what the binary is built from, in dist/petra_exporter.cdx.json
 	mkdir -p dist

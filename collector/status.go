@@ -49,7 +49,7 @@ type statusPage struct {
 type statusIncident struct {
 	Tenant, TenantID, ID string
 	URL                  string // empty where it has no page
-	Created, Occurred    moment
+	Created, Occurred    statusTime
 	Live                 bool
 	Status               string
 	created              time.Time
@@ -60,7 +60,7 @@ type statusTenant struct {
 	Problem         string // empty where nothing is wrong
 	Up              string
 	Open, Live      string // empty where not known
-	Read, WholeRead moment
+	Read, WholeRead statusTime
 	severity        int
 }
 
@@ -68,9 +68,9 @@ type statusRoute struct {
 	Route            petra.Route
 	Remaining, Limit int
 	Blocked          string
-	Success          moment
+	Success          statusTime
 	LastError        string
-	ErrorAt          moment
+	ErrorAt          statusTime
 }
 
 type statusStatus struct {
@@ -78,8 +78,8 @@ type statusStatus struct {
 	Incidents      int // of tenants whose incidents are known
 }
 
-// moment is a point in time, for a person and for sorting.
-type moment struct {
+// statusTime is a point in time, for a person and for sorting.
+type statusTime struct {
 	Text string // how long ago it is
 	UTC  string // empty where it never was
 	Unix int64
@@ -244,11 +244,11 @@ func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenan
 }
 
 // ago is how long something is past.
-func ago(now, at time.Time) moment {
+func ago(now, at time.Time) statusTime {
 	if at.IsZero() {
-		return moment{Text: "never"}
+		return statusTime{Text: "never"}
 	}
-	return moment{age(now.Sub(at)) + " ago", at.UTC().Format(time.RFC3339), at.Unix()}
+	return statusTime{age(now.Sub(at)) + " ago", at.UTC().Format(time.RFC3339), at.Unix()}
 }
 
 // age is a duration for a person: no finer than it matters.
