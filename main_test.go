@@ -538,8 +538,7 @@ var flagTests = map[string]func(*testing.T){
 		api, url := newAPI(t)
 		file := filepath.Join(t.TempDir(), "state.json")
 		p := start(t, keyEnv, "--petra.api-url="+url, "--state.file="+file)
-		p.scrape()
-		p.wantLine("petra_state_last_save_successful 1")
+		p.eventually("the state file is written", func() bool { return hasLine(p.scrape(), "petra_state_last_save_successful 1") })
 		if status, _, stderr := execute(t, keyEnv, "--petra.api-url="+url, "--state.file="+file); status != 1 || !strings.Contains(stderr, "in use by another process") {
 			t.Errorf("a second process on the file: status %d: %s", status, stderr)
 		}
