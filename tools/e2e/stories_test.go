@@ -65,10 +65,8 @@ func (w *world) raisedAndRemediated() {
 	if text := page.Annotations["description"]; !strings.HasSuffix(text, " "+url) || !strings.Contains(text, "Live: yes. Status: ACTIVE.") {
 		w.t.Errorf("the page does not say what to act on: %q", text)
 	}
-	before, err := w.ask(fmt.Sprintf(`petra_incident_dwell_time_seconds_count{tenant_id=%q,live="true"}`, tenant(7)))
-	if err != nil || len(before) != 1 {
-		w.t.Fatalf("the histogram of %s: %v, %v", tenant(7), before, err)
-	}
+	remediated := fmt.Sprintf(`petra_incident_dwell_time_seconds_count{tenant_id=%q,live="true"}`, tenant(7))
+	before := w.value(remediated)
 
 	w.remediate(quick)
 	w.pager.waitFor(w.t, "PetraIncidentOpen/critical", "resolved", quick)
@@ -77,9 +75,9 @@ func (w *world) raisedAndRemediated() {
 	}
 	one := fmt.Sprintf("{tenant_id=%q,incident_id=%q,live=\"true\"}", tenant(7), quick)
 	dwell := w.petraDwell(quick)
-	w.must(fmt.Sprintf("abs(petra_recent_incident_dwell_time_seconds%s - %f) < 0.001", one, dwell.Seconds()))
-	w.must("petra_recent_incident_created_timestamp_seconds" + one)
-	w.must(fmt.Sprintf(`petra_incident_dwell_time_seconds_count{tenant_id=%q,live="true"} == %v`, tenant(7), before[0].Value+1))
+	w.waitFor(fmt.Sprintf("abs(petra_recent_incident_dwell_time_seconds%s - %f) < 0.001", one, dwell.Seconds()))
+	w.waitFor("petra_recent_incident_created_timestamp_seconds" + one)
+	w.waitFor(fmt.Sprintf("%s == %v", remediated, before+1))
 	w.onlyNotified()
 }
 
@@ -100,14 +98,14 @@ func (w *world) keyRevoked() {
 	w.story("the key is revoked, and replaced in its file")
 	w.api.SetKeys("second-key")
 	w.pager.waitFor(w.t, "PetraApiUnauthorized/critical", "firing", "")
-	w.must(fmt.Sprintf("count(petra_tenant_up == 0) == %d", tenants))
-	w.must(fmt.Sprintf("count(count by (tenant_id) (petra_open_incidents)) == %d", tenants))
-	w.must(firing("PetraIncidentOpen", fmt.Sprintf("incident_id=%q", held)))
+	w.waitFor(fmt.Sprintf("count(petra_tenant_up == 0) == %d", tenants))
+	w.waitFor(fmt.Sprintf("count(count by (tenant_id) (petra_open_incidents)) == %d", tenants))
+	w.waitFor(firing("PetraIncidentOpen", fmt.Sprintf("incident_id=%q", held)))
 	if err := os.WriteFile(w.path("exporter/api-key"), []byte("second-key\n"), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	w.pager.waitFor(w.t, "PetraApiUnauthorized/critical", "resolved", "")
-	w.must(fmt.Sprintf("count(petra_tenant_up == 1) == %d", tenants))
+	w.waitFor(fmt.Sprintf("count(petra_tenant_up == 1) == %d", tenants))
 	if err := w.exporter.lives(); errors.As(err, new(fatal)) {
 		w.t.Error(err)
 	}
@@ -130,7 +128,7 @@ func (w *world) apiDown() {
 	w.waitFor(fmt.Sprintf(`petra_tenants{state="stale"} == %d unless on () petra_open_incidents`, tenants))
 	w.waitFor(fmt.Sprintf("count(tenant:petra_recent_incidents:incomplete) == %d", tenants))
 	w.waitFor(firing("PetraTenantStale", `severity="critical"`)) // Alertmanager keeps it silent
-	w.must(firing("PetraIncidentOpen", fmt.Sprintf("incident_id=%q", held)))
+	w.waitFor(firing("PetraIncidentOpen", fmt.Sprintf("incident_id=%q", held)))
 	w.onlyNotified("PetraApiDown")
 
 	w.api.ClearFault()
@@ -144,8 +142,9 @@ func (w *world) apiDown() {
 }
 
 // raisedSince compares increase(), which is never quite whole, with what happened.
+// It looks back a little further, for a sample from before.
 func (w *world) raisedSince(begun time.Time, want map[string]float64) {
-	raised, err := w.ask(fmt.Sprintf("sum by (tenant_id) (increase(petra_incidents_raised_total[%ds]))", 1+int(time.Since(begun).Seconds())))
+	raised, err := w.ask(fmt.Sprintf("sum by (tenant_id) (increase(petra_incidents_raised_total[%ds]))", 5+int(time.Since(begun).Seconds())))
 	if err != nil || len(raised) != tenants {
 		w.t.Fatalf("increase() of %d tenants, %v", len(raised), err)
 	}
@@ -190,8 +189,8 @@ func (w *world) coldStart() {
 	}
 	w.startExporter()
 	w.pager.waitFor(w.t, "PetraApiDown/warning", "firing", "")
-	w.must(`absent(petra_open_incident_created_timestamp_seconds)`)
-	w.must(firing("PetraIncidentOpen", fmt.Sprintf("incident_id=%q", held)))
+	w.waitFor(`absent(petra_open_incident_created_timestamp_seconds)`)
+	w.waitFor(firing("PetraIncidentOpen", fmt.Sprintf("incident_id=%q", held)))
 	w.pagesAreTrue()
 	w.api.ClearFault()
 	w.pager.waitFor(w.t, "PetraApiDown/warning", "resolved", "")

@@ -263,7 +263,24 @@ func (w *world) ask(query string) (model.Vector, error) {
 	return vector, nil
 }
 
-// waitFor waits until a query, which is a condition, has an answer.
+// value is the one value that a query gives.
+func (w *world) value(query string) (value model.SampleValue) {
+	w.t.Helper()
+	until(w.t, query, func() error {
+		vector, err := w.ask(query)
+		if err == nil && len(vector) != 1 {
+			err = fmt.Errorf("%d values", len(vector))
+		}
+		if err == nil {
+			value = vector[0].Value
+		}
+		return err
+	})
+	return value
+}
+
+// waitFor waits until a query, which is a condition, has an answer. What holds
+// may still have none for a moment, where a busy machine has missed a scrape.
 func (w *world) waitFor(query string) {
 	w.t.Helper()
 	until(w.t, query, func() error { return w.holds(query) })
@@ -278,7 +295,7 @@ func (w *world) holds(query string) error {
 	return err
 }
 
-// must fails where a query has no answer now.
+// must fails where a query has no answer.
 func (w *world) must(query string) {
 	w.t.Helper()
 	if err := w.holds(query); err != nil {
