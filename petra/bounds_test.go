@@ -219,10 +219,11 @@ func TestObserve(t *testing.T) {
 		api := petratest.NewAPI(petratest.Documented(), petratest.Options{Latency: 1500 * time.Millisecond})
 		c := newClient(t, newPipe(t, api))
 		c.budgets[petra.RouteTenants].SetLimit(1)
+		start := time.Now().Round(0) // without the monotonic reading
 		for range 2 {
 			_ = c.ask(t.Context(), petra.RouteTenants)
 		}
-		if got := c.requests(); len(got) != 1 || got[0] != (petra.Request{Route: petra.RouteTenants, Code: 200, Duration: 1500 * time.Millisecond}) {
+		if got := c.requests(); len(got) != 1 || got[0] != (petra.Request{Route: petra.RouteTenants, Code: 200, Date: start.Add(time.Second).UTC(), Duration: 1500 * time.Millisecond}) {
 			t.Errorf("observed %+v", got)
 		}
 		quiet := newClient(t, newPipe(t, api), func(cfg *petra.ClientConfig) { cfg.Observe = nil })

@@ -38,7 +38,8 @@ func Routes() []Route {
 // of a key.
 type Request struct {
 	Route    Route
-	Code     int // the HTTP status, 0 where none came
+	Code     int       // the HTTP status, 0 where none came
+	Date     time.Time // the API's clock when it answered, zero where it did not say
 	Duration time.Duration
 	Err      error // nil where the answer was good
 }
@@ -154,20 +155,23 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	code, err := c.send(ctx, route, query, key, decode)
+	request := Request{Route: route}
+	err = c.send(ctx, &request, query, key, decode)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no whole answer within %s: %w", c.cfg.Timeout, err)
 	}
-	c.observe(Request{Route: route, Code: code, Duration: time.Since(start), Err: err})
+	request.Duration, request.Err = time.Since(start), err
+	c.observe(request)
 	return err
 }
 
-func (c *Client) send(ctx context.Context, route Route, query url.Values, key string, decode func([]byte, time.Time) error) (code int, err error) {
-	target := c.cfg.URL.JoinPath("v1", string(route))
+// send makes the request, and notes what the head of its answer says.
+func (c *Client) send(ctx context.Context, request *Request, query url.Values, key string, decode func([]byte, time.Time) error) (err error) {
+	target := c.cfg.URL.JoinPath("v1", string(request.Route))
 	target.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Accept-Encoding", "gzip")
@@ -177,9 +181,11 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 	defer func() { err = redactError(err, secrets) }()
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return 0, plainError(err)
+		return plainError(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	request.Code = resp.StatusCode
+	request.Date, _ = http.ParseTime(resp.Header.Get("Date"))
 	body := io.Reader(resp.Body)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		body = &lazyGzip{compressed: resp.Body}
@@ -187,21 +193,21 @@ func (c *Client) send(ctx context.Context, route Route, query url.Values, key st
 	if resp.StatusCode != http.StatusOK {
 		err := newStatusError(resp)
 		if err.Wait > 0 {
-			c.cfg.Budgets[route].Block(time.Now().Add(err.Wait))
+			c.cfg.Budgets[request.Route].Block(time.Now().Add(err.Wait))
 		}
 		if resp.StatusCode != http.StatusSwitchingProtocols { // which has no body, but a connection
 			err.readBody(body, secrets)
 		}
-		return resp.StatusCode, err
+		return err
 	}
 	content, err := io.ReadAll(io.LimitReader(body, MaxAnswerBytes+1))
 	if err != nil {
-		return resp.StatusCode, fmt.Errorf("reading the answer: %w", plainError(err))
+		return fmt.Errorf("reading the answer: %w", plainError(err))
 	}
 	if len(content) > MaxAnswerBytes {
-		return resp.StatusCode, fmt.Errorf("%w: more than %d MiB", ErrTooLarge, MaxAnswerBytes>>20)
+		return fmt.Errorf("%w: more than %d MiB", ErrTooLarge, MaxAnswerBytes>>20)
 	}
-	return resp.StatusCode, decode(content, apiClock(resp))
+	return decode(content, apiClock(resp))
 }
 
 // key returns the API key, or ErrKey: a header must be neither empty nor
