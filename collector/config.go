@@ -186,6 +186,21 @@ func (c *Config) addTenant(id string) error {
 	return nil
 }
 
+// Missing are the configured IDs of tenants that are neither a Petra ID nor a
+// Microsoft ID of one of these.
+func (c *Config) Missing(tenants []petra.Tenant) (ids []string) {
+	known := map[string]bool{}
+	for _, t := range tenants {
+		known[t.ID], known[t.MicrosoftID] = true, true
+	}
+	for _, id := range c.Tenants {
+		if !known[tenantKey(id)] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 var uuid = regexp.MustCompile(`^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // tenantKey folds the case of Microsoft IDs, which are compared without it;

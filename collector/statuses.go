@@ -1,8 +1,13 @@
 package collector
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
-// The meanings of a remediation status. A status in none of the configured
+// The meanings of a remediation status, as the label meaning of
+// petra_remediation_status_info has them. A status in none of the configured
 // lists is unknown, and treated as open.
 const (
 	meaningRemediated = "remediated"
@@ -10,6 +15,32 @@ const (
 	meaningOpen       = "open"
 	meaningUnknown    = "unknown"
 )
+
+// Meaning says which of the three lists has a remediation status of the API:
+// remediated, closed or open; unknown where none has it. open reports whether
+// an incident with it is open, as it is with an unknown one.
+func (c *Config) Meaning(status string) (meaning string, open bool) {
+	meaning, ok := c.meanings()[strings.ToUpper(statusLabel(status))]
+	if !ok {
+		meaning = meaningUnknown
+	}
+	return meaning, isOpen(meaning)
+}
+
+// meanings are those of the configured statuses, by upper-case status.
+func (c *Config) meanings() map[string]string {
+	all := map[string]string{}
+	for meaning, statuses := range map[string][]string{
+		meaningRemediated: c.RemediatedStatuses, meaningClosed: c.ClosedStatuses, meaningOpen: c.OpenStatuses,
+	} {
+		for _, status := range statuses {
+			all[strings.ToUpper(status)] = meaning
+		}
+	}
+	return all
+}
+
+func isOpen(meaning string) bool { return meaning == meaningOpen || meaning == meaningUnknown }
 
 // otherStatus stands for the statuses beyond the first maxStatuses, noStatus
 // for a status that is empty or missing.
@@ -38,19 +69,9 @@ type statuses struct {
 // its place as far as the configured ones leave one.
 func (s *statuses) configure(cfg *Config) {
 	before := s.ordered
-	*s = statuses{byLabel: map[string]*status{}, others: map[string]*status{}, meaning: map[string]string{}}
-	for _, list := range []struct {
-		meaning  string
-		statuses []string
-	}{
-		{meaningRemediated, cfg.RemediatedStatuses},
-		{meaningClosed, cfg.ClosedStatuses},
-		{meaningOpen, cfg.OpenStatuses},
-	} {
-		for _, configured := range list.statuses {
-			s.meaning[strings.ToUpper(configured)] = list.meaning
-			s.get(configured)
-		}
+	*s = statuses{byLabel: map[string]*status{}, others: map[string]*status{}, meaning: cfg.meanings()}
+	for _, configured := range slices.Concat(cfg.RemediatedStatuses, cfg.ClosedStatuses, cfg.OpenStatuses) {
+		s.get(configured)
 	}
 	for _, st := range before {
 		if st.seen && st.label != otherStatus {
@@ -69,10 +90,7 @@ func (s *statuses) see(value string) (st *status, unseen bool) {
 }
 
 func (s *statuses) get(value string) *status {
-	label := labelValue(value)
-	if label == "" {
-		label = noStatus
-	}
+	label := statusLabel(value)
 	if st, ok := s.byLabel[label]; ok {
 		return st
 	}
@@ -92,3 +110,5 @@ func (s *statuses) get(value string) *status {
 	s.ordered = append(s.ordered, st)
 	return st
 }
+
+func statusLabel(value string) string { return cmp.Or(labelValue(value), noStatus) }

@@ -71,7 +71,7 @@ func (i *incident) created() time.Time {
 }
 
 func (i *incident) open() bool {
-	return i.present && (i.status.meaning == meaningOpen || i.status.meaning == meaningUnknown)
+	return i.present && isOpen(i.status.meaning)
 }
 
 func (i *incident) remediated() bool {
