@@ -23,6 +23,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/inspect"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
@@ -83,14 +84,24 @@ func run() int {
 	backfill.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4").SetValue(&namedValue{"requests-per-minute", func(s string) (err error) { b.RequestsPerMinute, err = strconv.Atoi(s); return err }})
 	backfill.Flag("force", "Write a file of more than 10 GB too.").BoolVar(&b.Force)
 
+	tenants := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. It costs a request of each of the API's routes.")
+	format := tenants.Flag("format", "How to write it: table, json, or yaml for the configuration.").Default("table").Enum(inspect.Formats()...)
+
+	doctor := app.Command("doctor", "Say what keeps metrics away, and what to do. It costs at most a request of each of the API's routes.")
+	prometheusURL := doctor.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
+
 	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
 	command, err := app.Parse(os.Args[1:])
 	switch {
+	case err != nil && strings.HasPrefix(err.Error(), "unexpected "):
+		err = fmt.Errorf("%w: no command; one stands before its own flags, see --help", err)
 	case err != nil:
 	case command == backfill.FullCommand():
 		err = b.Validate()
-	default:
+	case command == server.FullCommand():
 		err = o.Validate()
+	case command == doctor.FullCommand() && *prometheusURL != "":
+		err = inspect.CheckPrometheusURL(*prometheusURL)
 	}
 	if err == nil && *check {
 		_, err = load()
@@ -115,7 +126,9 @@ func run() int {
 		overrides.Demo = api.URL
 	}
 	msg := "petra_exporter cannot run"
-	if command == backfill.FullCommand() {
+	options := inspect.Options{ConfigFile: *file, Overrides: overrides, Version: version.Version}
+	switch command {
+	case backfill.FullCommand():
 		msg = "no history was written"
 		if term.IsTerminal(int(os.Stderr.Fd())) {
 			b.Terminal = os.Stderr
@@ -124,7 +137,18 @@ func run() int {
 		if err = configure(ctx, c, load); err == nil {
 			err = c.Backfill(b)
 		}
-	} else {
+	case tenants.FullCommand():
+		stop() // an interrupt ends it at once
+		if err := inspect.Tenants(context.Background(), os.Stdout, options, *format); err != nil {
+			fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
+			return 1
+		}
+	case doctor.FullCommand():
+		stop()
+		if !inspect.Doctor(context.Background(), os.Stdout, options, *prometheusURL) {
+			return 1
+		}
+	default:
 		err = serve(ctx, o, load, *stateFile, hangups, logger, slogger)
 	}
 	if err != nil {

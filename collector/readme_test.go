@@ -189,7 +189,7 @@ func TestReadmeConfig(t *testing.T) {
 // TestDesignTests holds that the tests that docs/design.md names are there.
 func TestDesignTests(t *testing.T) {
 	var all strings.Builder
-	for _, pattern := range []string{"../*_test.go", "../collector/*_test.go", "../petra/*_test.go", "../tools/*/*_test.go"} {
+	for _, pattern := range []string{"../*_test.go", "../collector/*_test.go", "../collector/*/*_test.go", "../petra/*_test.go", "../tools/*/*_test.go"} {
 		files, _ := filepath.Glob(pattern)
 		for _, file := range files {
 			all.WriteString(readFile(t, strings.TrimPrefix(file, "../")))

@@ -1,0 +1,251 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+// The checks, in the order in which they are made. Each has one line, those of
+// Prometheus one for each of its targets.
+const (
+	checkConfig     = "configuration"
+	checkKey        = "key"
+	checkProxy      = "proxy"
+	checkDNS        = "DNS"
+	checkConnection = "connection"
+	checkTLS        = "TLS"
+	checkClock      = "clock"
+	checkAccepted   = "key accepted"
+	checkTenants    = "/v1/tenants"
+	checkIncidents  = "/v1/incidents"
+	checkLimit      = "limit"
+	checkConfigured = "tenants"
+	checkStatuses   = "statuses"
+	checkPrometheus = "Prometheus"
+	checkTarget     = "target"
+	checkDuration   = "scrape time"
+	checkHistograms = "histograms"
+	checkExporter   = "exporter"
+)
+
+// Doctor looks for what keeps metrics away, writes a line for each check, and
+// reports whether nothing is wrong. It makes at most one request of each of the
+// API's routes, and none again. prometheusURL is the base of a Prometheus that
+// is asked what it scrapes; empty means that none is.
+func Doctor(ctx context.Context, w io.Writer, o Options, prometheusURL string) bool {
+	d := &doctor{w: w}
+	d.exporter(ctx, o)
+	d.prometheus(ctx, prometheusURL)
+	fmt.Fprintf(w, "%d wrong, %d skipped, %d ok. ", d.wrongs, d.skips, d.oks)
+	if d.asked {
+		fmt.Fprintln(w, "This cost a request of each route, which an exporter with the same key lacks for a minute.")
+	} else {
+		fmt.Fprintln(w, "Nothing was asked of the API.")
+	}
+	return d.wrongs == 0
+}
+
+type doctor struct {
+	w                  io.Writer
+	oks, wrongs, skips int
+	asked              bool // something, of the API
+}
+
+func (d *doctor) line(state, check, text string) {
+	fmt.Fprintf(d.w, "%-8s%-15s%s\n", state, check, text)
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.oks++
+	d.line("ok", check, fmt.Sprintf(format, args...))
+}
+
+// wrong says what is wrong, and what to do.
+func (d *doctor) wrong(check, problem, remedy string) {
+	d.wrongs++
+	d.line("wrong", check, problem+": "+remedy)
+}
+
+// skip says why checks could not be made: they are not ok.
+func (d *doctor) skip(reason string, checks ...string) {
+	for _, check := range checks {
+		d.skips++
+		d.line("skipped", check, reason)
+	}
+}
+
+// exporter makes the checks of what an exporter with these options meets.
+func (d *doctor) exporter(ctx context.Context, o Options) {
+	var asked requests
+	cfg, err := collector.LoadConfig(o.ConfigFile, o.Overrides)
+	var client *petra.Client
+	if err == nil {
+		if client, err = o.newClient(cfg, asked.observe); err != nil {
+			err = fmt.Errorf("api.tls_config: %w", err)
+		}
+	}
+	if err != nil {
+		d.wrong(checkConfig, printable(err.Error()), "correct it there; the README has all keys and flags")
+		d.skip("there is no good configuration", checkKey, checkProxy, checkDNS, checkConnection, checkTLS, checkClock,
+			checkAccepted, checkTenants, checkIncidents, checkLimit, checkConfigured, checkStatuses)
+		return
+	}
+	d.ok(checkConfig, "%s", about(o, cfg))
+	if !d.key(ctx, cfg, client) {
+		d.skip("without a key nothing is asked", checkProxy, checkDNS, checkConnection, checkTLS,
+			checkClock, checkAccepted, checkTenants, checkIncidents, checkLimit, checkConfigured, checkStatuses)
+		return
+	}
+	proxy := d.proxy(cfg)
+	var way trace
+	tenants, err := client.Tenants(way.watch(ctx))
+	if !d.way(cfg, proxy, &way, err) {
+		d.skip("the API was not reached", checkClock, checkAccepted, checkTenants, checkIncidents, checkLimit, checkConfigured, checkStatuses)
+		return
+	}
+	incidents, _ := client.Incidents(ctx, petra.IncidentsQuery{Since: cfg.Since})
+	d.asked = true
+	d.clock(asked.made)
+	d.accepted(asked.made)
+	for _, r := range asked.made {
+		d.route(r, asked.made, tenants, incidents)
+	}
+	d.limit(cfg, asked.made)
+	d.data(cfg, tenants, incidents)
+}
+
+// requests are those that a client has made, in order.
+type requests struct {
+	mu   sync.Mutex
+	made []request
+}
+
+type request struct {
+	petra.Request
+	end time.Time // on our clock
+}
+
+func (r *requests) observe(made petra.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.made = append(r.made, request{made, time.Now()})
+}
+
+func about(o Options, cfg *collector.Config) string {
+	text := "no file, which is a good configuration; "
+	if o.ConfigFile != "" {
+		text = printable(o.ConfigFile) + "; "
+	}
+	if len(cfg.Tenants) == 0 {
+		return text + "every tenant"
+	}
+	return text + count(len(cfg.Tenants), "tenant")
+}
+
+// key checks what can be seen of the key without the API.
+func (d *doctor) key(ctx context.Context, cfg *collector.Config, client *petra.Client) bool {
+	err := client.CheckKey(ctx)
+	switch {
+	case err != nil && cfg.API.Key == nil:
+		d.wrong(checkKey, err.Error(), nameTheKey)
+	case err != nil:
+		d.wrong(checkKey, printable(err.Error()), fmt.Sprintf("it must hold the key alone, in one line, and be readable by this user (uid %d); or %s", os.Getuid(), nameTheKey))
+	case cfg.API.Key.Immutable():
+		d.ok(checkKey, "from the configuration or PETRA_API_KEY")
+	default:
+		d.ok(checkKey, "from %s", printable(cfg.API.Key.Description()))
+	}
+	return err == nil
+}
+
+// clock compares ours with the API's, whose Date has whole seconds. Where an
+// answer was slow, that leaves room; what lies beyond is surely wrong.
+func (d *doctor) clock(made []request) {
+	for _, r := range made {
+		if r.Date.IsZero() {
+			continue
+		}
+		begin := r.end.Add(-r.Duration)
+		off, which := begin.Sub(r.Date.Add(time.Second)), "ahead of"
+		if behind := r.Date.Sub(r.end); behind > off {
+			off, which = behind, "behind"
+		}
+		if off > maxClockOff {
+			d.wrong(checkClock, fmt.Sprintf("this machine's is %s %s the API's", off.Round(time.Second), which), "set it, and keep it by NTP (timedatectl set-ntp true)")
+		} else {
+			d.ok(checkClock, "as the API's")
+		}
+		return
+	}
+	d.skip("no answer told the API's time", checkClock)
+}
+
+// maxClockOff is more than ages of open incidents, in minutes, should be wrong.
+const maxClockOff = 30 * time.Second
+
+// accepted says whether the API took the key.
+func (d *doctor) accepted(made []request) {
+	var good, refused bool
+	for _, r := range made {
+		good = good || r.Err == nil
+		refused = refused || errors.Is(r.Err, petra.ErrUnauthorized)
+	}
+	switch {
+	case good:
+		d.ok(checkAccepted, "yes")
+	case refused:
+		d.wrong(checkAccepted, "the API refuses the key (401)", "is it whole, without quotes, and not deleted? Else make a new one")
+	default:
+		d.skip("no answer shows it", checkAccepted)
+	}
+}
+
+// data checks what the answers say against the configuration.
+func (d *doctor) data(cfg *collector.Config, tenants []petra.Tenant, incidents *petra.Incidents) {
+	switch missing := cfg.Missing(tenants); {
+	case tenants == nil:
+		d.skip("there is no list of tenants", checkConfigured)
+	case len(cfg.Tenants) == 0:
+		d.ok(checkConfigured, "none is configured: all %d are collected", len(tenants))
+	case len(missing) > 0:
+		d.wrong(checkConfigured, "the key does not see "+list(hinted(missing, tenants)), "correct or remove it; the command tenants lists all")
+	default:
+		d.ok(checkConfigured, "the key sees each of the configured ones")
+	}
+	if incidents == nil {
+		d.skip("there are no incidents to look at", checkStatuses)
+		return
+	}
+	s := newSurvey(cfg, tenants, incidents)
+	var unknown []string
+	for _, st := range s.unknown() {
+		unknown = append(unknown, fmt.Sprintf("%s (%s)", status(st), count(st.Incidents, "incident")))
+	}
+	if len(unknown) > 0 {
+		d.wrong(checkStatuses, "in no list, and so taken for open: "+list(unknown), "put each into "+theLists)
+	} else {
+		d.ok(checkStatuses, "each that was seen is in a list of the configuration")
+	}
+}
+
+// hinted adds which tenant may be meant: capitals count, and some write the name.
+func hinted(missing []string, tenants []petra.Tenant) (texts []string) {
+	for _, id := range missing {
+		like := slices.IndexFunc(tenants, func(t petra.Tenant) bool { return strings.EqualFold(t.ID, id) || strings.EqualFold(t.Name, id) })
+		if like >= 0 {
+			id = fmt.Sprintf("%s (is it %s?)", id, tenants[like].ID)
+		}
+		texts = append(texts, id)
+	}
+	return texts
+}

@@ -1,0 +1,104 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/petra"
+)
+
+// route says how the request of a route ended.
+func (d *doctor) route(r request, made []request, tenants []petra.Tenant, incidents *petra.Incidents) {
+	switch {
+	case r.Err != nil:
+		d.failed(r, made)
+	case r.Route == petra.RouteTenants && len(tenants) == 0:
+		d.wrong(checkTenants, "the list of tenants is empty", "is the key of the right organisation?")
+	default:
+		d.ok(path(r.Route), "%s", content(r.Route, tenants, incidents))
+	}
+}
+
+// content says what a good answer held.
+func content(route petra.Route, tenants []petra.Tenant, incidents *petra.Incidents) string {
+	if route == petra.RouteTenants {
+		paused := 0
+		for _, t := range tenants {
+			if t.Paused {
+				paused++
+			}
+		}
+		return fmt.Sprintf("%s, %d of them paused", count(len(tenants), "tenant"), paused)
+	}
+	text := count(incidents.Received, "incident")
+	if incidents.Full() {
+		text += ", the most that come at once; the exporter reads older ones tenant by tenant"
+	}
+	if n := len(incidents.Rejected); n > 0 {
+		text += fmt.Sprintf("; %d of them, or of their fields, could not be used", n)
+	}
+	return text
+}
+
+// failed says why a request failed; made are all of them.
+func (d *doctor) failed(r request, made []request) {
+	check := path(r.Route)
+	code := 0
+	if status, ok := errors.AsType[*petra.StatusError](r.Err); ok {
+		code = status.Code
+	}
+	var remedy string
+	switch {
+	case code == http.StatusUnauthorized && !slices.ContainsFunc(made, func(r request) bool { return r.Err == nil }):
+		d.skip("the key is refused", check)
+		return
+	case code == http.StatusTooManyRequests:
+		d.skip("the limit is reached", check)
+		return
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		remedy = "ask the vendor what the key may do; does a proxy take away the User-Agent?"
+	case code == http.StatusNotFound:
+		remedy = "is api.url right? It ends before /v1"
+	case code >= 300 && code < 400:
+		remedy = "redirects are not followed: something on the way asks for a login, or api.url is wrong"
+	case code >= 500:
+		remedy = "the API, or a proxy before it, fails: wait, and tell the vendor if it lasts"
+	case code > 0:
+		remedy = "is api.url right? Else tell the vendor"
+	case errors.Is(r.Err, petra.ErrUndecodable):
+		remedy = "a portal or proxy answers in the API's place, or the API has changed: look with curl at what comes"
+	case errors.Is(r.Err, petra.ErrTooLarge):
+		remedy = "is it the API that answers? Then tell the vendor"
+	case errors.Is(r.Err, context.DeadlineExceeded):
+		remedy = "the API is slow or silent: wait; does a higher api.timeout help?"
+	default:
+		remedy = "something on the way ends the connection, such as a firewall or proxy: try again, and from another network"
+	}
+	d.wrong(check, printable(r.Err.Error()), remedy)
+}
+
+// limit says whether another program spends the key's requests: the doctor
+// makes one of each route, and so never meets the limit by itself.
+func (d *doctor) limit(cfg *collector.Config, made []request) {
+	n := cfg.API.RequestsPerMinute
+	answered := false
+	for _, r := range made {
+		answered = answered || r.Code > 0
+		status, ok := errors.AsType[*petra.StatusError](r.Err)
+		if !ok || status.Code != http.StatusTooManyRequests {
+			continue
+		}
+		d.wrong(checkLimit, fmt.Sprintf("%s: %s", path(r.Route), printable(status.Error())),
+			fmt.Sprintf("other programs have spent the key's requests of this minute (an exporter may be one: requests_per_minute is %d here, the API takes 10 in all): lower it in each, or give each a key of its own", n))
+		return
+	}
+	if !answered {
+		d.skip("no route has answered", checkLimit)
+		return
+	}
+	d.ok(checkLimit, "not reached; requests_per_minute is %d for each route", n)
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/petra/petratest"
+)
+
+// TestCommandHelp holds that the help names the commands, and that each
+// command's has its own flags and those of all.
+func TestCommandHelp(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string][]string{
+		"":        {"--config.file=FILE", "--web.listen-address=:9984", "tenants [<flags>]", "doctor [<flags>]"},
+		"serve":   {"--config.file=FILE", "--web.listen-address=:9984", "--[no-]config.check"},
+		"tenants": {"--config.file=FILE", "--format=table", "--[no-]demo"},
+		"doctor":  {"--config.file=FILE", "--prometheus.url=URL", "--[no-]demo"},
+	} {
+		status, stdout, stderr := execute(t, nil, strings.Fields(command+" --help")...)
+		if status != 0 || stderr != "" || slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(stdout, w) }) {
+			t.Errorf("%q: status %d: %s\nwant %q in\n%s", command, status, stderr, want, stdout)
+		}
+		if other := regexp.MustCompile(`--(\[no-\])?(web|state|scrape)\.`).FindString(stdout); other != "" && (command == "tenants" || command == "doctor") {
+			t.Errorf("%s has a flag of another command: %s", command, other)
+		}
+	}
+}
+
+// TestBadCommands holds what a person reads who mistypes a command or gives it a
+// flag of another.
+func TestBadCommands(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"tenant":                              "unexpected tenant: no command; ",
+		"tenants --format=xml":                "must be one of table,json,yaml, got 'xml'",
+		"tenants --web.listen-address=:1":     "unknown long flag '--web.listen-address'",
+		"tenants --config.check":              "unknown long flag '--config.check'",
+		"tenants doctor":                      "unexpected doctor",
+		"doctor --format=json":                "unknown long flag '--format'",
+		"doctor --prometheus.url=prometheus":  "--prometheus.url: must be a URL",
+		"--prometheus.url=http://x":           "unknown long flag '--prometheus.url'",
+		"--config.check serve":                "unexpected serve: no command; one stands before its own flags, see --help",
+		"doctor --petra.api-url=http://x.com": "",
+	} {
+		status, stdout, stderr := execute(t, keyEnv, strings.Fields(args)...)
+		if want == "" { // an error of the configuration is a finding
+			if status != 1 || stderr != "" || !strings.Contains(stdout, "wrong   configuration  --petra.api-url: must be https://") {
+				t.Errorf("%s: status %d: %s%s", args, status, stdout, stderr)
+			}
+		} else if status != 1 || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: status %d, want 1 and %q: %s%s", args, status, want, stdout, stderr)
+		}
+	}
+	if status, _, stderr := execute(t, nil, "serve", "--config.check"); status != 0 {
+		t.Errorf("serve with its flag: status %d: %s", status, stderr)
+	}
+}
+
+// TestServe holds that the default command can be named.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	_, url := newAPI(t)
+	p := launch(t, keyEnv, "--petra.api-url="+url, "serve", "--web.listen-address=127.0.0.1:0")
+	p.listens()
+	p.wantLine("petra_up 1")
+}
+
+// TestTenantsCommand holds that the flags that all commands have are heeded
+// before and after the command's name, and what its output is good for.
+func TestTenantsCommand(t *testing.T) {
+	t.Parallel()
+	api, url := newAPI(t)
+	key := tempFile(t, "key", goodKey+"\n")
+	config := tempFile(t, "petra.yml", "api: {url: "+url+", authorization: {credentials_file: "+key+"}}\nopen_statuses: [ACTIVE]\n")
+	for name, c := range map[string]struct {
+		env  []string
+		args []string
+	}{
+		"environment":   {keyEnv, []string{"tenants", "--petra.api-url=" + url}},
+		"before":        {nil, []string{"--petra.api-url=" + url, "--petra.api-key-file=" + key, "tenants"}},
+		"after":         {nil, []string{"tenants", "--petra.api-url=" + url, "--petra.api-key-file=" + key}},
+		"configuration": {nil, []string{"tenants", "--config.file=" + config}},
+	} {
+		before := len(api.Requests())
+		status, stdout, stderr := execute(t, c.env, c.args...)
+		if status != 0 || stderr != "" || strings.Count(stdout, "  Tenant ") != 3 || strings.Contains(stdout, "unknown") == (name == "configuration") {
+			t.Errorf("%s: status %d: %s%s", name, status, stdout, stderr)
+		}
+		if n := len(api.Requests()) - before; n != 2 {
+			t.Errorf("%s: %d requests", name, n)
+		}
+	}
+
+	_, stdout, _ := execute(t, keyEnv, "tenants", "--petra.api-url="+url, "--format=json")
+	var all struct{ Tenants []struct{ ID string } }
+	if err := json.Unmarshal([]byte(stdout), &all); err != nil || len(all.Tenants) != 3 {
+		t.Errorf("JSON: %v: %s", err, stdout)
+	}
+
+	_, stdout, _ = execute(t, keyEnv, "tenants", "--petra.api-url="+url, "--format=yaml")
+	cfg, err := collector.LoadConfig(tempFile(t, "petra.yml", stdout), collector.Overrides{})
+	if err != nil || !slices.Equal(cfg.Tenants, []string{"A", "B", "C"}) {
+		t.Errorf("YAML: %v: %s", err, stdout)
+	}
+
+	for name, c := range map[string]struct {
+		env  []string
+		args []string
+		want string
+	}{
+		"no key":  {nil, []string{"--petra.api-url=" + url}, "petra_exporter: no usable API key; name it with --petra.api-key-file"},
+		"bad key": {[]string{"PETRA_API_KEY=" + badKey}, []string{"--petra.api-url=" + url}, "petra_exporter: /v1/tenants: status 401 Unauthorized"},
+		"no file": {keyEnv, []string{"--config.file=missing.yml"}, "petra_exporter: --config.file: open missing.yml"},
+	} {
+		status, stdout, stderr := execute(t, c.env, append([]string{"tenants"}, c.args...)...)
+		if status != 1 || stdout != "" || !strings.HasPrefix(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: status %d, want 1 and %q: %s%s", name, status, c.want, stdout, stderr)
+		}
+	}
+}
+
+// TestDoctorCommand holds the exit status, and that a person who runs it gets
+// the answer on stdout whatever is wrong.
+func TestDoctorCommand(t *testing.T) {
+	t.Parallel()
+	api, url := newAPI(t)
+	good := tempFile(t, "petra.yml", "open_statuses: [ACTIVE]\n")
+	prometheus := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(prometheus.Close)
+	for name, c := range map[string]struct {
+		env    []string
+		args   []string
+		status int
+		want   string
+	}{
+		"good":       {keyEnv, []string{"--petra.api-url=" + url, "--config.file=" + good}, 0, "\nok      statuses "},
+		"before":     {keyEnv, []string{"--petra.tenant=a", "--petra.api-url=" + url}, 1, "\nwrong   tenants        the key does not see a (is it A?): "},
+		"demo":       {nil, []string{"--demo"}, 1, "\nok      /v1/tenants    8 tenants, 1 of them paused\n"},
+		"good demo":  {nil, []string{"--demo", "--config.file=" + good}, 0, "\nok      /v1/tenants    8 tenants, 1 of them paused\n"},
+		"no key":     {nil, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: name it with "},
+		"bad key":    {[]string{"PETRA_API_KEY=" + badKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key accepted   the API refuses the key (401): "},
+		"broken key": {[]string{"PETRA_API_KEY=" + goodKey + "\n" + goodKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: inline holds a space, "},
+	} {
+		args := append([]string{"doctor"}, c.args...)
+		if name == "before" {
+			args = append(c.args, "doctor")
+		}
+		status, stdout, stderr := execute(t, c.env, args...)
+		if status != c.status || stderr != "" || !strings.Contains(stdout, c.want) {
+			t.Errorf("%s: status %d, want %d and %q: %s%s", name, status, c.status, c.want, stdout, stderr)
+		}
+	}
+	if status, stdout, _ := execute(t, keyEnv, "doctor", "--petra.api-url="+url, "--config.file="+good, "--prometheus.url="+prometheus.URL); status != 1 || !strings.Contains(stdout, "\nwrong   Prometheus ") {
+		t.Errorf("with a server that is no Prometheus: status %d: %s", status, stdout)
+	}
+
+	// Nobody waits for an API that hangs.
+	api.SetFault(petratest.Fault{Kind: petratest.Hang})
+	before := len(api.Requests())
+	p := launch(t, keyEnv, "doctor", "--petra.api-url="+url)
+	p.eventually("it asks", func() bool { return len(api.Requests()) > before })
+	p.signal(syscall.SIGINT)
+	p.wait()
+}
+
+// TestReadmeCommands holds that what the README shows of the commands is what
+// they write, save for times.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```sh\n(go run \\. (?:tenants|doctor) [^\n]*)\n```\n\n```(?:text|yaml)\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	if len(shown) != 3 {
+		t.Fatalf("%d commands with their output, want 3", len(shown))
+	}
+	normal := func(text string) string {
+		for pattern, with := range map[string]string{
+			`20\d\d-\d\d-\d\d( \d\d:\d\d)?`: "DATE", `127\.0\.0\.1:\d+`: "127.0.0.1:PORT", ` +`: " ",
+		} {
+			text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
+		}
+		return strings.TrimSpace(text)
+	}
+	for _, m := range shown {
+		args := strings.Fields(strings.TrimPrefix(m[1], "go run . "))
+		out, _ := exec.Command(filepath.Clean(binary), args...).Output() //nolint:errcheck // the doctor's status is 1
+		if got, want := normal(string(out)), normal(m[2]); got != want {
+			t.Errorf("%s\nwrites:\n%s\nin the README:\n%s", m[1], got, want)
+		}
+	}
+}
