@@ -7,6 +7,7 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 .PHONY: help
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -110,6 +111,16 @@ sbom: ## list what the binary is built from, in dist/petra_exporter.cdx.json
 .PHONY: vulncheck
 vulncheck: ## look for known vulnerabilities; fails where it cannot look
 	tools/vulncheck
+# What npm installs of tools/dashboards, once for each lock file.
+DASHBOARD_MODULES = tools/dashboards/node_modules/.package-lock.json
+$(DASHBOARD_MODULES): tools/dashboards/package.json tools/dashboards/package-lock.json
+	npm --prefix tools/dashboards ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+.PHONY: dashboards
+dashboards: $(DASHBOARD_MODULES) ## make dashboards/*.json out of dashboards/src, and check them
+	npm --prefix tools/dashboards run --silent generate
+	npm --prefix tools/dashboards run --silent check
 
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine
