@@ -122,6 +122,12 @@ dashboards: $(DASHBOARD_MODULES) ## make dashboards/*.json out of dashboards/src
 	npm --prefix tools/dashboards run --silent generate
 	npm --prefix tools/dashboards run --silent check
 
+.PHONY: pictures
+pictures: $(DASHBOARD_MODULES) .cache/bin/prometheus ## draw the dashboards for docs/img, with Perses and Chromium
+	mkdir -p docs/img
+	go -C tools/dashboards test -count=1 -timeout 30m -run 'TestDashboards/(browser|dead)' . \
+		-args -tenants=40 -incidents=2400 -history=15 -pictures=$(CURDIR)/docs/img
+
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine
 	$(DOCKER) build -t petra_exporter \

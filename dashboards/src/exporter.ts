@@ -85,6 +85,7 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
   .withPanel(lines({
     title: "Rejected", description: "Incidents, or fields of them, that could not be used since the exporter started, by reason.", pos: at(8, 20, 8, 7), none: "not known", decimals: 0,
     queries: [{ expr: target("petra_incidents_rejected_total", "reason"), legend: "{{reason}}" }],
+    colours: { no_id: colour.fault, bad_time: colour.late, bad_dwell: colour.open, wrong_tenant: colour.calm, bad_json: colour.other },
   }))
   .withPanel(stat({
     title: "Out of reach", pos: at(16, 20, 8, 7), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.late]),
@@ -103,7 +104,7 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
     queries: [{ expr: `min(${target("petra_exporter_config_last_reload_successful")})` }],
   }))
   .withPanel(stat({
-    title: "State file", description: "Whether the last write of the state file succeeded; without --state.file there is none.", pos: at(4, 28, 4, 7), none: "no state file",
+    title: "State file", description: "Whether the last write of the state file succeeded; without --state.file there is none.", pos: at(4, 28, 4, 7), none: "no state file", noneIsWell: true,
     colours: steps(colour.fault, [1, colour.calm]), mappings: [texts({ 0: ["not written", colour.fault], 1: ["written", colour.calm] })],
     queries: [{ expr: `min(${target("petra_state_last_save_successful")})` }],
   }))

@@ -8,7 +8,7 @@ const day = 86400;
 /** The panel that says calm only where all is known. */
 export const statePanel = (pos: ReturnType<typeof at>) => stat({
   title: "State",
-  description: "'Nothing open' is said only while each tenant has been read whole and within the last 5 minutes; otherwise how many tenants that does not hold for.",
+  description: "'Nothing open' is said only while each tenant has been read whole, and within the last 5 minutes; otherwise, how many have not. A tenant that has left counts for an hour.",
   pos, none: "unknown: Prometheus does not answer", names: true,
   queries: [{ expr: q.state, legend: "{{state}}" }], colours: steps(colour.calm, [1, colour.open], [2, colour.fault]),
 });
@@ -38,14 +38,19 @@ export const newIncidents = (pos: ReturnType<typeof at>) => bars({
 
 export const durationTable = (pos: ReturnType<typeof at>) => table({
   title: "Median and 95th percentile",
-  description: "Detection: compromise to the raising of the incident. Remediation: from there on. Dwell: both. Of what was raised or remediated in the time range; live apart from what a look back found.",
+  description: "Detection: compromise to the raising of the incident. Remediation: from there on. Dwell: both. Of what was raised or remediated in the time range, with the share that took at most the chosen SLA; live apart from what a look back found.",
   pos, none: "Nothing was raised or remediated in the time range, or no tenant was read.",
-  queries: [0.5, 0.95].map((p) => q.durations((times) => `quantile by (live) (${p}, ${times})`)),
+  sort: "Interval", ascending: true,
+  queries: [
+    ...[0.5, 0.95].map((p) => q.durations((times) => `quantile by (live) (${p}, ${times})`)),
+    q.durations((times) => `avg by (live) (${times} <= bool $sla)`),
+  ],
   columns: [
     { field: "measure", name: "Interval" },
     { field: "live", name: "Live", width: 70 },
     { field: "Value #A", name: "P50", unit: "s", decimals: 1, width: 110 },
     { field: "Value #B", name: "P95", unit: "s", decimals: 1, width: 110 },
+    { field: "Value #C", name: "In SLA", unit: "percentunit", decimals: 0, width: 80 },
   ],
 });
 
@@ -70,14 +75,14 @@ export const openOverTime = (pos: ReturnType<typeof at>) => lines({
 });
 
 export const slaLate = (pos: ReturnType<typeof at>) => stat({
-  title: "Open for longer than the SLA",
+  title: "Open past the SLA",
   description: "Open incidents that were raised longer ago than the chosen SLA.",
   pos, none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.open]),
   queries: [{ expr: `count(time() - ${q.openCreated} > $sla) or on () 0 * ${q.open}` }],
 });
 
 export const newCount = (pos: ReturnType<typeof at>) => stat({
-  title: "New in the time range",
+  title: "New in range",
   description: "Incidents raised in the time range, at most within recent_window (30 days by default).",
   pos, none: "not known", decimals: 0, colours: steps(colour.plain), queries: [{ expr: `sum(${q.raisedByTenant})` }],
 });
@@ -91,8 +96,8 @@ export const overview = dashboard("petra-overview", "Petra: overview",
   }))
   .withPanel(slaLate(at(12, 0, 4, 4)))
   .withPanel(stat({
-    title: "Longest since compromise", description: "Time since the compromise of the open incident that began first.",
-    pos: at(16, 0, 4, 4), none: "none known", unit: "s", decimals: 1, colours: steps(colour.plain, [4 * hour, colour.late], [day, colour.open]),
+    title: "Longest open", description: "Time since the compromise of the open incident that began first.",
+    pos: at(16, 0, 4, 4), none: "none known", noneIsWell: true, unit: "s", decimals: 1, colours: steps(colour.plain, [4 * hour, colour.late], [day, colour.open]),
     queries: [{ expr: `max(time() - ${q.openOccurred})` }],
   }))
   .withPanel(newCount(at(20, 0, 4, 4)))
@@ -102,7 +107,7 @@ export const overview = dashboard("petra-overview", "Petra: overview",
   .withPanel(stat({
     title: "Remediated within", pos: at(8, 12, 6, 7),
     description: "Of what was remediated in the time range, the share with a dwell time (compromise to remediation) of at most 1 h, 4 h, 24 h.",
-    none: "nothing remediated", unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
+    none: "nothing remediated", noneIsWell: true, unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
     queries: [[hour, "1 h"], [4 * hour, "4 h"], [day, "24 h"]].map(([s, legend]) => ({ expr: q.within(String(s)), legend: legend as string })),
   }))
   .withPanel(ranking({

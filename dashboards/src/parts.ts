@@ -3,7 +3,7 @@ import * as common from "@grafana/grafana-foundation-sdk/common";
 import {
   CustomVariableBuilder, DashboardBuilder, DashboardCursorSync, DashboardLinkBuilder, DashboardLinkType,
   DatasourceVariableBuilder, FieldColorBuilder, FieldColorModeId, MappingType, QueryVariableBuilder, RowBuilder,
-  ThresholdsConfigBuilder, ThresholdsMode, VariableHide, VariableRefresh, VariableSort,
+  SpecialValueMatch, ThresholdsConfigBuilder, ThresholdsMode, VariableHide, VariableRefresh, VariableSort,
   type DynamicConfigValue, type GridPos, type Threshold, type ValueMapping,
 } from "@grafana/grafana-foundation-sdk/dashboard";
 import * as bargauge from "@grafana/grafana-foundation-sdk/bargauge";
@@ -56,6 +56,8 @@ export function steps(first: string, ...others: [from: number, colour: string][]
 }
 
 const fixed = (color: string) => new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor(color);
+// For names that nobody knows before: one hue, told apart by lightness.
+const shades = () => new FieldColorBuilder().mode(FieldColorModeId.Shades).fixedColor(colour.calm);
 const byThresholds = () => new FieldColorBuilder().mode(FieldColorModeId.Thresholds);
 
 type Query = { expr: string; legend?: string };
@@ -74,14 +76,21 @@ function target({ expr, legend }: Query, i: number): DataqueryBuilder {
 
 type Panel = { title: string; description: string; pos: GridPos; none: string; unit?: string; decimals?: number };
 
-/** Numbers of now, on the colour of the threshold. */
-export function stat(p: Panel & { queries: Query[]; colours: ThresholdsConfigBuilder; names?: boolean; mappings?: ValueMapping[]; link?: string }): stats.PanelBuilder {
+/**
+ * Numbers of now, on the colour of the threshold. Where there is none it says so, as a
+ * fault, unless that is well.
+ */
+export function stat(p: Panel & { queries: Query[]; colours: ThresholdsConfigBuilder; names?: boolean; mappings?: ValueMapping[]; noneIsWell?: boolean }): stats.PanelBuilder {
   const panel = new stats.PanelBuilder().title(p.title).description(p.description).gridPos(p.pos).datasource(datasource)
     .targets(p.queries.map(instant)).reduceOptions(new common.ReduceDataOptionsBuilder().calcs(["lastNotNull"]).fields("").values(false))
     .colorMode(common.BigValueColorMode.Background).graphMode(common.BigValueGraphMode.None)
     .textMode(p.names ? common.BigValueTextMode.Name : p.queries.some((q) => q.legend) ? common.BigValueTextMode.ValueAndName : common.BigValueTextMode.Value)
     .justifyMode(common.BigValueJustifyMode.Center).colorScheme(byThresholds()).thresholds(p.colours)
-    .unit(p.unit ?? "none").noValue(p.none).mappings(p.mappings ?? []);
+    .unit(p.unit ?? "none").noValue(p.none)
+    .mappings([...p.mappings ?? [], {
+      type: MappingType.SpecialValue,
+      options: { match: SpecialValueMatch.Null, result: { text: p.none, color: p.noneIsWell ? colour.plain : colour.fault, index: 9 } },
+    }]);
   if (p.decimals !== undefined) panel.decimals(p.decimals);
   return panel;
 }
@@ -122,7 +131,7 @@ type Column = {
 };
 
 /** Instant queries as one table: their rows are joined by the labels that they share. */
-export function table(p: Panel & { queries: string[]; columns: Column[]; sort?: string }): tables.PanelBuilder {
+export function table(p: Panel & { queries: string[]; columns: Column[]; sort?: string; ascending?: boolean }): tables.PanelBuilder {
   const panel = new tables.PanelBuilder().title(p.title).description(p.description).gridPos(p.pos).datasource(datasource)
     .targets(p.queries.map((expr, i) => instant({ expr }, i).format(PromQueryFormat.Table)))
     .cellHeight(common.TableCellHeight.Sm).showHeader(true).noValue(p.none).thresholds(steps("text"));
@@ -135,7 +144,7 @@ export function table(p: Panel & { queries: string[]; columns: Column[]; sort?: 
       renameByName: Object.fromEntries(p.columns.map((c) => [c.field, c.name])),
     },
   });
-  if (p.sort) panel.sortBy([new common.TableSortByFieldStateBuilder().displayName(p.sort).desc(true)]);
+  if (p.sort) panel.sortBy([new common.TableSortByFieldStateBuilder().displayName(p.sort).desc(!p.ascending)]);
   for (const c of p.columns) {
     const properties: DynamicConfigValue[] = [{ id: "noValue", value: "-" }]; // a cell; the panel's own says why it is empty
     if (c.unit) properties.push({ id: "unit", value: c.unit });
@@ -147,7 +156,7 @@ export function table(p: Panel & { queries: string[]; columns: Column[]; sort?: 
     if (c.colours) properties.push({ id: "thresholds", value: c.colours.build() }, { id: "custom.cellOptions", value: { type: "color-text" } });
     if (c.link === "tenant") properties.push({ id: "links", value: [{ title: "Open the tenant", url: tenantLink("${__data.fields.ID}").build().url }] });
     if (c.link === "incident") {
-      properties.push({ id: "links", value: [{ title: "Open the incident in Petra's app", url: "${__data.fields.Page}", targetBlank: true }] });
+      properties.push({ id: "links", value: [{ title: "Open the incident in Petra's app", url: "${__data.fields.Page:raw}", targetBlank: true }] });
     }
     panel.overrideByName(c.name, properties);
   }
@@ -168,8 +177,8 @@ export function bars(p: Over): series.PanelBuilder {
 
 function graph(p: Over): series.PanelBuilder {
   const panel = new series.PanelBuilder().title(p.title).description(p.description).gridPos(p.pos).datasource(datasource)
-    .targets(p.queries.map(range)).unit(p.unit ?? "none").noValue(p.none).min(p.min ?? 0)
-    .thresholds(steps("text")).colorScheme(p.colours ? new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic) : fixed(colour.plain))
+    .targets(p.queries.map((q, i) => range({ legend: p.title, ...q }, i))).unit(p.unit ?? "none").noValue(p.none).min(p.min ?? 0)
+    .thresholds(steps("text")).colorScheme(p.queries.some((q) => q.legend) ? shades() : fixed(colour.plain))
     .legend(new common.VizLegendOptionsBuilder().showLegend(p.queries.some((q) => q.legend)).displayMode(common.LegendDisplayMode.List)
       .placement(common.LegendPlacement.Bottom).calcs([]))
     .tooltip(new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi).sort(common.SortOrder.Descending));

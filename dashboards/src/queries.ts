@@ -37,8 +37,11 @@ export function named(expr: string): string {
   return `(${expr}) * on (tenant_id) group_left (tenant) ${names} or on (tenant_id) ${label("tenant", "$1", "tenant_id", "(.*)", expr)}`;
 }
 
-/** Tenants whose incidents are not known, or were not read for 5 minutes. */
-export const unreadTenants = `group by (tenant_id) (petra_tenant_info{${tenants}} or petra_tenant_up{${tenants}})
+/**
+ * Tenants whose incidents are not known, or were not read for 5 minutes. Those of the
+ * last hour count: an exporter that has died takes its tenants along.
+ */
+export const unreadTenants = `group by (tenant_id) (last_over_time(petra_tenant_info{${tenants}}[1h]) or petra_tenant_up{${tenants}})
 unless on (tenant_id) (
   ${known("petra_open_incidents", "tenant_id")}
   and on (tenant_id) ${known("petra_tenant_last_refresh_timestamp_seconds", "tenant_id")} > time() - 300
@@ -57,13 +60,15 @@ export const open = `sum(${openByTenant})`;
 
 /**
  * One series with the label state, a sentence, and the value 0 (calm), 1 (open) or
- * 2 (not known). Calm is only where each tenant is known and was read.
+ * 2 (not known). Calm is only where each exporter answers, and each tenant is known
+ * and was read.
  */
 export const state = [
   label("state", "$1 tenants not read", "state", "(.*)",
     `label_join(2 * count_values("open", ${open} > 0) * on () group_left (unread) count_values("unread", count(${unreadTenants})), "state", " open, unknown: ", "open", "unread")`),
   label("state", "unknown: $1 tenants not read", "unread", "(.*)", `2 * count_values("unread", count(${unreadTenants}))`),
   label("state", "$1 open", "open", "(.*)", `count_values("open", ${open} > 0)`),
+  label("state", "unknown: $1 jobs without an exporter", "jobs", "(.*)", `2 * count_values("jobs", count(max by (job) (up{${exporter}}) == 0))`),
   label("state", "nothing open", "", "", `0 * ${open}`),
   label("state", "unknown: no tenant is read", "", "", "vector(2)"),
 ].join("\nor on ()\n");
@@ -78,8 +83,9 @@ export const openTable = [
   `time() - ${openOccurred}`,
 ];
 
-function live(expr: string): string {
-  return label("live", "yes", "live", "1", label("live", "no", "live", "0", expr));
+/** Says yes or no in the label live. */
+export function live(expr: string): string {
+  return label("live", "yes", "live", "1|true", label("live", "no", "live", "0|false", expr));
 }
 
 // Recent incidents within the dashboard's time range, and within recent_window.
@@ -104,9 +110,9 @@ export const remediation = `clamp_min(${dwell} + ${known(occurred, `${incident},
 
 /** One row for each interval that is measured, split by live. */
 export function durations(aggregate: (times: string) => string): string {
-  return [["1 detection", detection], ["2 remediation", remediation], ["3 dwell: both", dwell]]
+  return live([["Detection", detection], ["Remediation", remediation], ["Dwell (both)", dwell]]
     .map(([name, times]) => label("measure", name, "", "", aggregate(times)))
-    .join("\nor\n");
+    .join("\nor\n"));
 }
 
 /** Share of what was remediated in the time range with a dwell time of at most so many seconds. */

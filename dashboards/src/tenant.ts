@@ -14,8 +14,8 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
   .withPanel(slaLate(at(6, 0, 3, 4)))
   .withPanel(newCount(at(9, 0, 3, 4)))
   .withPanel(stat({
-    title: "Remediated within the SLA", description: "Of what was remediated in the time range, the share with a dwell time (compromise to remediation) of at most the chosen SLA.",
-    pos: at(12, 0, 4, 4), none: "nothing remediated", unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
+    title: "Remediated in SLA", description: "Of what was remediated in the time range, the share with a dwell time (compromise to remediation) of at most the chosen SLA.",
+    pos: at(12, 0, 4, 4), none: "nothing remediated", noneIsWell: true, unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
     queries: [{ expr: q.within("$sla") }],
   }))
   .withPanel(stat({
@@ -35,14 +35,14 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
   .withPanel(durationTable(at(15, 4, 9, 8)))
   .withPanel(newIncidents(at(0, 12, 9, 7)))
   .withPanel(ranking({
-    title: "Incidents by status", description: "All of the tenant's incidents that the API gives, by their remediation status, live apart from what a look back found.",
+    title: "Incidents by status", description: "All of the tenant's incidents that the API gives, by their remediation status.",
     pos: at(9, 12, 6, 7), none: "Not known: the tenant was not read whole.", decimals: 0, colours: steps(colour.plain),
-    query: { expr: `sort_desc(sum by (remediation_status, live) (${q.known("petra_incidents", "tenant_id, remediation_status, live")}))`, legend: "{{remediation_status}}, live: {{live}}" },
+    query: { expr: `sort_desc(sum by (remediation_status) (${q.known("petra_incidents", "tenant_id, remediation_status, live")}))`, legend: "{{remediation_status}}" },
   }))
   .withPanel(table({
     title: "Dwell time longer than the SLA", description: "What was remediated in the time range with a dwell time (compromise to remediation) above the chosen SLA.",
     pos: at(15, 12, 9, 7), none: "Nothing that was remediated in the time range took longer than the SLA.", sort: "Dwell",
-    queries: [`max by (incident_id, live) (${q.dwell}) > $sla`],
+    queries: [q.live(`max by (incident_id, live) (${q.dwell}) > $sla`)],
     columns: [
       { field: "Value", name: "Dwell", unit: "s", decimals: 1, width: 110 },
       { field: "live", name: "Live", width: 70 },
@@ -54,8 +54,8 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
     title: "Recent incidents", pos: at(0, 20, 12, 9), none: "No recent incident is known.", sort: "Raised",
     description: "Incidents raised or remediated within recent_window (30 days by default), the newest first, with their dwell time if they are remediated.",
     queries: [
-      `${q.known("petra_recent_incident_created_timestamp_seconds", "incident_id, live")} * 1000`,
-      q.known("petra_recent_incident_dwell_time_seconds", "incident_id, live"),
+      q.live(`${q.known("petra_recent_incident_created_timestamp_seconds", "incident_id, live")} * 1000`),
+      q.live(q.known("petra_recent_incident_dwell_time_seconds", "incident_id, live")),
     ],
     columns: [
       { field: "Value #A", name: "Raised", unit: "dateTimeAsIso", width: 170 },

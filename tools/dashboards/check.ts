@@ -142,7 +142,7 @@ function checkLink(link: Json, p: Json, all: Map<string, Json>): void {
     must(p.targets.every((t: Json) => t.expr.includes(name)), `a link with no label ${name}`);
   }
   const [, uid, query] = /^\/d\/([\w-]+)\?(.*)$/.exec(link.url) ?? [];
-  if (!uid) return must(/^\$\{__data\.fields\.\w+\}$/.test(link.url) && link.targetBlank, `a link to ${link.url}`);
+  if (!uid) return must(/^\$\{__data\.fields\.\w+:raw\}$/.test(link.url) && link.targetBlank, `a link to ${link.url}`);
   const other = all.get(uid);
   if (!other) return must(false, `a link to no dashboard: ${link.url}`);
   const names = other.templating.list.map((v: Json) => v.name);
