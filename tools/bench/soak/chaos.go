@@ -19,7 +19,7 @@ import (
 const (
 	firstKey = "soak-key-0"
 	// The whole organisation is read often, so that many requests meet a fault.
-	goodConfig = `api: {url: %s, requests_per_minute: 600, timeout: 15s}
+	goodConfig = `api: {url: %s, requests_per_minute: 600, timeout: 20s}
 max_open_incidents: %d
 native_histograms: %t
 `

@@ -22,7 +22,7 @@ const (
 	scrapers = 50
 	// A scraper waits for scrapeTimeout, and the exporter answers half of it
 	// before: the rest is for a busy machine.
-	scrapeTimeout = 10 * time.Second
+	scrapeTimeout = 30 * time.Second
 	timeoutOffset = scrapeTimeout / 2
 	stopWithin    = 30 * time.Second
 )

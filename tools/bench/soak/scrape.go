@@ -36,6 +36,7 @@ type soak struct {
 	levels   []level
 	known    bool    // all tenants were told once
 	requests float64 // that the exporter has made
+	hurried  float64 // scrapes that it answered before their refresh had ended
 }
 
 // level is what the exporter says of itself.
@@ -141,7 +142,7 @@ func (s *soak) measure() error {
 		}
 		return sum
 	}
-	s.requests = sum("petra_api_requests_total")
+	s.requests, s.hurried = sum("petra_api_requests_total"), sum("petra_scrapes_deadline_exceeded_total")
 	// The collector of garbage runs when the heap is twice what the last one left.
 	s.levels = append(s.levels, level{sum("go_memstats_next_gc_bytes") / 2, sum("go_goroutines"), sum("process_open_fds"), sum("process_resident_memory_bytes")})
 	n := sum("petra_tenants")
@@ -154,7 +155,7 @@ func (s *soak) measure() error {
 
 func (s *soak) report(w io.Writer) (err error) {
 	fmt.Fprintf(w, "scrapes: %d in %s, the slowest %s\n", s.scrapes, time.Since(s.begun).Round(time.Second), s.slowest.Round(time.Millisecond))
-	fmt.Fprintf(w, "requests of the API: %.0f\n", s.requests)
+	fmt.Fprintf(w, "requests of the API: %.0f; scrapes answered before their refresh had ended: %.0f\n", s.requests, s.hurried)
 	fmt.Fprintln(w, "errors by kind:", len(s.failures))
 	for _, failure := range slices.Sorted(maps.Keys(s.failures)) {
 		fmt.Fprintf(w, "  %d: %s\n", s.failures[failure], failure)
