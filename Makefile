@@ -8,6 +8,7 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -135,6 +136,11 @@ image: ## build the container image; DOCKER=podman uses another engine
 		--build-arg REVISION=$$(git rev-parse HEAD) \
 		--build-arg BRANCH=$$(git branch --show-current) \
 		--build-arg BUILD_DATE=$$(TZ=UTC git log -1 --format=%cd --date=format-local:%Y%m%d-%H:%M:%S) .
+
+.PHONY: tryimage
+tryimage: ## lint the Dockerfile, build it with buildah, run and scrape the image
+	go -C tools/dockerfile test -count=1 ./...
+	tools/tryimage
 
 .PHONY: ci
 ci: ## run all that must hold before a change goes in
