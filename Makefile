@@ -82,6 +82,29 @@ e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is ship
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus
 	go -C tools/backfill test -count=1 ./...
 
+GORELEASER = PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser release --clean
+# Without Docker there is no image. Nothing is signed: that takes the release's identity.
+NOT_HERE = sign$(shell command -v docker >/dev/null || echo ,docker)
+
+.PHONY: release
+release: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod # for the release workflow
+	$(GORELEASER)
+
+.PHONY: release-snapshot
+release-snapshot: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make all of a release in dist, unpublished
+	$(GORELEASER) --snapshot --skip=$(NOT_HERE)
+
+.PHONY: packages
+packages: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make the Linux packages (amd64), install the deb and run it
+	LINUX_AMD64_ONLY=1 $(GORELEASER) --snapshot --skip=sign,docker
+	tools/trydeb dist/*.deb
+
+.cache/bin/goreleaser: tools/goreleaser/go.mod tools/goreleaser/go.sum
+	go -C tools/goreleaser build -o $(CURDIR)/$@ github.com/goreleaser/goreleaser/v2
+
+.cache/bin/cyclonedx-gomod: tools/goreleaser/go.mod tools/goreleaser/go.sum
+	go -C tools/goreleaser build -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
 .cache/bin/promtool .cache/bin/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
 	mkdir -p $(@D)
 	version=$$(go -C tools/prometheus list -m -f '{{slice .Version 1}}' github.com/prometheus/prometheus) && \

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Before a removal, not before an upgrade. dpkg says remove, rpm 0.
+set -e
+case $1 in
+remove | 0)
+	if [ -d /run/systemd/system ]; then
+		systemctl disable --now petra_exporter.service
+	fi
+	;;
+esac
