@@ -7,8 +7,6 @@ PETRA_BENCH_TENANTS ?= 10,100,1000
 .PHONY: help
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary petra_exporter
@@ -81,6 +79,13 @@ e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is ship
 .PHONY: backfill
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus
 	go -C tools/backfill test -count=1 ./...
+.PHONY: helm
+helm: .cache/bin/helm .cache/bin/kubectl-validate ## check and test the Helm chart
+	go -C tools/helm test -count=1 ./...
+
+.PHONY: generate
+generate: ## write what the Helm chart has of other files
+	tools/generate
 
 GORELEASER = PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser release --clean
 # Without Docker there is no image. Nothing is signed: that takes the release's identity.
@@ -99,11 +104,17 @@ packages: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make the Linux pac
 	LINUX_AMD64_ONLY=1 $(GORELEASER) --snapshot --skip=sign,docker
 	tools/trydeb dist/*.deb
 
+.cache/bin/helm: tools/helm/go.mod tools/helm/go.sum
+	go -C tools/helm build -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
+
+.cache/bin/kubectl-validate: tools/kubectl-validate/go.mod tools/kubectl-validate/go.sum
+	go -C tools/kubectl-validate build -o $(CURDIR)/$@ sigs.k8s.io/kubectl-validate
+
 .cache/bin/goreleaser: tools/goreleaser/go.mod tools/goreleaser/go.sum
 	go -C tools/goreleaser build -o $(CURDIR)/$@ github.com/goreleaser/goreleaser/v2
 
-.cache/bin/cyclonedx-gomod: tools/goreleaser/go.mod tools/goreleaser/go.sum
-	go -C tools/goreleaser build -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+.cache/bin/cyclonedx-gomod: tools/supply/go.mod tools/supply/go.sum
+	go -C tools/supply build -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 .cache/bin/promtool .cache/bin/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
 	mkdir -p $(@D)

@@ -1,0 +1,287 @@
+package helm
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// One process at a time on the key's limit and on the state file.
+func TestOneReplica(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		if spec := r.deployment.Spec; spec.Replicas == nil || *spec.Replicas != 1 || spec.Strategy.Type != apps.RecreateDeploymentStrategyType {
+			t.Errorf("replicas %v, strategy %+v", spec.Replicas, spec.Strategy)
+		}
+	})
+}
+
+func TestNoPrivileges(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		pod, container := r.pod().SecurityContext, r.container().SecurityContext
+		if !*pod.RunAsNonRoot || *pod.RunAsUser != 65532 || *pod.RunAsGroup != 65532 || *pod.FSGroup != 65532 || pod.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("the pod's security is %+v", pod)
+		}
+		if *container.AllowPrivilegeEscalation || !*container.ReadOnlyRootFilesystem || !slices.Equal(container.Capabilities.Drop, []core.Capability{"ALL"}) || container.Privileged != nil {
+			t.Errorf("the container's security is %+v", container)
+		}
+		if *r.pod().AutomountServiceAccountToken || len(r.pod().Containers) != 1 || r.pod().HostNetwork || r.pod().HostPID || r.pod().HostIPC {
+			t.Error("it has a token, a companion, or a namespace of the host")
+		}
+		for _, name := range []core.ResourceName{core.ResourceCPU, core.ResourceMemory} {
+			if request := r.container().Resources.Requests[name]; request.IsZero() {
+				t.Errorf("it asks for no %s", name)
+			}
+		}
+		if limit := r.container().Resources.Limits[core.ResourceMemory]; limit.IsZero() {
+			t.Error("its memory has no limit")
+		}
+	})
+}
+
+// Behind basic authentication, /-/healthy answers 401.
+func TestProbes(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		for path, probe := range map[string]*core.Probe{"/-/healthy": r.container().LivenessProbe, "/-/ready": r.container().ReadinessProbe} {
+			if r.flag("web.config.file") != "" {
+				if probe.TCPSocket == nil || probe.TCPSocket.Port.StrVal != "http" || probe.HTTPGet != nil {
+					t.Errorf("the probe is %+v", probe)
+				}
+			} else if probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != "http" || probe.TCPSocket != nil {
+				t.Errorf("the probe is %+v", probe)
+			}
+		}
+	})
+}
+
+// What selects finds the pod, or the service; no user's label gets into its way.
+func TestSelectors(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		pod := labels.Set(r.deployment.Spec.Template.Labels)
+		selectors := map[string]map[string]string{"deployment": r.deployment.Spec.Selector.MatchLabels, "service": r.service.Spec.Selector}
+		if r.policy != nil {
+			selectors["policy"] = r.policy.Spec.PodSelector.MatchLabels
+			for _, rule := range r.policy.Spec.Ingress {
+				if len(rule.From) == 0 || len(rule.Ports) != 1 || rule.Ports[0].Port.StrVal != "http" {
+					t.Errorf("the policy lets in %+v", rule)
+				}
+			}
+		}
+		for name, selector := range selectors {
+			if len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(pod) {
+				t.Errorf("%s: %v does not select %v", name, selector, pod)
+			}
+		}
+		if r.monitor != nil && !labels.SelectorFromSet(r.monitor.Spec.Selector.MatchLabels).Matches(labels.Set(r.service.Labels)) {
+			t.Errorf("%v does not select %v", r.monitor.Spec.Selector, r.service.Labels)
+		}
+		if port := r.container().Ports[0]; port.Name != "http" || port.ContainerPort != 9984 || r.service.Spec.Ports[0].TargetPort.StrVal != "http" || r.service.Spec.Ports[0].Name != "http" {
+			t.Errorf("the ports are %+v and %+v", port, r.service.Spec.Ports)
+		}
+		names := map[string]bool{}
+		for _, object := range r.all {
+			accessor, err := meta.Accessor(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if accessor.GetNamespace() != "monitoring" || names[object.GetObjectKind().GroupVersionKind().Kind+accessor.GetName()] {
+				t.Errorf("%s is in %q, or there twice", accessor.GetName(), accessor.GetNamespace())
+			}
+			names[object.GetObjectKind().GroupVersionKind().Kind+accessor.GetName()] = true
+		}
+	})
+}
+
+// Each file that a flag names lies on a volume that is there, as a folder, so that a
+// new key is seen; only the state's can be written.
+func TestFiles(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		volume := func(flag string) core.VolumeSource {
+			t.Helper()
+			for _, mount := range r.container().VolumeMounts {
+				if mount.MountPath != filepath.Dir(r.flag(flag)) {
+					continue
+				}
+				if mount.SubPath != "" || mount.ReadOnly == (flag == "state.file") {
+					t.Errorf("--%s: the mount is %+v", flag, mount)
+				}
+				for _, volume := range r.pod().Volumes {
+					if volume.Name == mount.Name {
+						return volume.VolumeSource
+					}
+				}
+			}
+			t.Fatalf("--%s=%s lies on no volume", flag, r.flag(flag))
+			return core.VolumeSource{}
+		}
+		if source := volume("config.file").ConfigMap; source.Name != r.config.Name || r.config.Data[filepath.Base(r.flag("config.file"))] == "" {
+			t.Errorf("the configuration is of %+v", source)
+		}
+		secret := volume("petra.api-key-file").Secret
+		if *secret.DefaultMode&0o007 != 0 {
+			t.Errorf("everybody may read the key: %o", *secret.DefaultMode)
+		}
+		if r.secret != nil && (r.secret.Name != secret.SecretName || r.secret.StringData[filepath.Base(r.flag("petra.api-key-file"))] != `a key: with "quotes"`) {
+			t.Errorf("the key is of %+v, the secret is %+v", secret, r.secret)
+		}
+		if strings.Contains(r.text, "a key: with") && r.secret == nil {
+			t.Error("the key is elsewhere too")
+		}
+		switch state := volume("state.file"); {
+		case r.claim != nil:
+			if state.PersistentVolumeClaim.ClaimName != r.claim.Name || r.claim.Spec.Resources.Requests.Storage().IsZero() || len(r.claim.Spec.AccessModes) != 1 {
+				t.Errorf("the state is on %+v, the claim is %+v", state, r.claim)
+			}
+		case state.EmptyDir == nil && state.PersistentVolumeClaim.ClaimName != "mine":
+			t.Errorf("the state is on %+v", state)
+		}
+		if r.flag("web.config.file") != "" && volume("web.config.file").Secret.SecretName != "petra-web" {
+			t.Error("web.yml is of another secret")
+		}
+	})
+}
+
+// The exporter takes its flags and its configuration.
+func TestExporter(t *testing.T) {
+	exporter := filepath.Join(t.TempDir(), "petra_exporter")
+	build := exec.Command("go", "build", "-o", exporter, ".")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	each(t, func(t *testing.T, r resources) {
+		config := filepath.Join(t.TempDir(), "petra_exporter.yml")
+		if err := os.WriteFile(config, []byte(r.config.Data["petra_exporter.yml"]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"--config.check"}
+		for _, arg := range r.container().Args {
+			switch name, _, _ := strings.Cut(arg, "="); name {
+			case "--config.file":
+				arg = "--config.file=" + config
+			case "--web.config.file":
+				continue
+			}
+			args = append(args, arg)
+		}
+		if out, err := exec.Command(exporter, args...).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, out, r.config.Data["petra_exporter.yml"])
+		}
+	})
+}
+
+// Another configuration is another pod.
+func TestConfigRestarts(t *testing.T) {
+	sum := func(values string) string {
+		return render(t, values).deployment.Spec.Template.Annotations["checksum/config"]
+	}
+	if a, b := sum(""), sum("config: {max_staleness: 2h}"); a == "" || a == b {
+		t.Errorf("%q and %q", a, b)
+	}
+}
+
+// PetraExporterDown looks for the job petra, and Prometheus must keep classic buckets.
+func TestServiceMonitor(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		if r.monitor == nil {
+			return
+		}
+		if len(r.monitor.Spec.Endpoints) != 1 {
+			t.Fatalf("the endpoints are %+v", r.monitor.Spec.Endpoints)
+		}
+		endpoint := r.monitor.Spec.Endpoints[0]
+		job := slices.ContainsFunc(endpoint.RelabelConfigs, func(c monitoring.RelabelConfig) bool {
+			return c.TargetLabel == "job" && *c.Replacement == "petra"
+		})
+		if !job || endpoint.Port != "http" || endpoint.Interval == "" || endpoint.ScrapeTimeout != "10s" || r.monitor.Spec.ScrapeClassicHistograms == nil || !*r.monitor.Spec.ScrapeClassicHistograms {
+			t.Errorf("the monitor is %+v", r.monitor.Spec)
+		}
+	})
+}
+
+// The rules are those of deploy/prometheus, templates of alerts included.
+func TestRules(t *testing.T) {
+	var want []monitoring.RuleGroup
+	for _, name := range []string{"petra.alerts.yml", "petra.rules.yml"} {
+		content, err := os.ReadFile(root + "deploy/prometheus/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spec monitoring.PrometheusRuleSpec
+		if err := yaml.UnmarshalStrict(content, &spec); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, spec.Groups...)
+	}
+	var got []monitoring.RuleGroup
+	for _, rule := range render(t, matrix["operator"]).rules {
+		got = append(got, rule.Spec.Groups...)
+	}
+	if a, b := text(t, got), text(t, want); a != b || len(want) == 0 {
+		t.Errorf("the chart's rules are\n%s\nwant\n%s", a, b)
+	}
+}
+
+// The dashboards are those of dashboards.
+func TestDashboards(t *testing.T) {
+	files, err := filepath.Glob(root + "dashboards/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[filepath.Base(file)] = string(content)
+	}
+	config := render(t, matrix["operator"]).dashboards
+	if config.Labels["grafana_dashboard"] != "1" || !maps.Equal(config.Data, want) {
+		t.Errorf("%v has %v, want %d dashboards", config.Labels, slices.Collect(maps.Keys(config.Data)), len(want))
+	}
+	if size := len(text(t, config.Data)); size > 1000_000 {
+		t.Errorf("%d bytes: a ConfigMap takes 1 MiB", size)
+	}
+}
+
+func text(t *testing.T, value any) string {
+	t.Helper()
+	out, err := json.MarshalIndent(value, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// Kubernetes' own schemas, with the fields that a resource must have; of what lies
+// deeper, TestRequired finds what is missing. They lack the operator's types.
+func TestSchemas(t *testing.T) {
+	each(t, func(t *testing.T, r resources) {
+		dir := t.TempDir()
+		for i, object := range r.all {
+			if strings.HasPrefix(object.GetObjectKind().GroupVersionKind().Group, "monitoring.") {
+				continue
+			}
+			file := filepath.Join(dir, strconv.Itoa(i)+".yaml")
+			if err := os.WriteFile(file, r.documents[i], 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, err := exec.Command(root+".cache/bin/kubectl-validate", "--version=1.30", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
