@@ -88,8 +88,8 @@ generate: ## write what the Helm chart has of other files
 	tools/generate
 
 GORELEASER = PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser release --clean
-# Without Docker there is no image. Nothing is signed: that takes the release's identity.
-NOT_HERE = sign$(shell command -v docker >/dev/null || echo ,docker)
+# Without Docker's buildx there is no image. Nothing is signed: that takes the release's identity.
+NOT_HERE = sign$(shell docker buildx version >/dev/null 2>&1 || echo ,docker)
 
 .PHONY: release
 release: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod # for the release workflow
