@@ -161,7 +161,7 @@ dashboards: $(DASHBOARD_MODULES) ## make dashboards/*.json out of dashboards/src
 pictures: $(DASHBOARD_MODULES) .cache/bin/prometheus ## draw the dashboards for docs/img, with Perses and Chromium
 	mkdir -p docs/img
 	go -C tools/dashboards test -count=1 -timeout 30m -run 'TestDashboards/(browser|dead)' . \
-		-args -tenants=40 -incidents=2400 -history=15 -pictures=$(CURDIR)/docs/img
+		-args -tenants=40 -incidents=2400 -pictures=$(CURDIR)/docs/img
 
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine

@@ -75,7 +75,7 @@ export const openOverTime = (pos: ReturnType<typeof at>) => lines({
 });
 
 export const slaLate = (pos: ReturnType<typeof at>) => stat({
-  title: "Open past the SLA",
+  title: "Past the SLA",
   description: "Open incidents that were raised longer ago than the chosen SLA.",
   pos, none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.open]),
   queries: [{ expr: `count(time() - ${q.openCreated} > $sla) or on () 0 * ${q.open}` }],

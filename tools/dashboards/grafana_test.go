@@ -64,12 +64,24 @@ const scrapeInterval = 5 * time.Second
 
 // Grafana's steps, from its rangeutil.roundInterval: below the first, the second.
 var rounded = []struct{ below, step time.Duration }{
-	{12500 * time.Millisecond, 10 * time.Second}, {17500 * time.Millisecond, 15 * time.Second}, {25 * time.Second, 20 * time.Second},
-	{45 * time.Second, 30 * time.Second}, {90 * time.Second, time.Minute}, {210 * time.Second, 2 * time.Minute},
-	{450 * time.Second, 5 * time.Minute}, {750 * time.Second, 10 * time.Minute}, {1050 * time.Second, 15 * time.Minute},
-	{25 * time.Minute, 20 * time.Minute}, {45 * time.Minute, 30 * time.Minute}, {90 * time.Minute, time.Hour},
-	{150 * time.Minute, 2 * time.Hour}, {270 * time.Minute, 3 * time.Hour}, {9 * time.Hour, 6 * time.Hour},
-	{day, 12 * time.Hour}, {7 * day, day}, {1 << 62, 7 * day},
+	{12500 * time.Millisecond, 10 * time.Second},
+	{17500 * time.Millisecond, 15 * time.Second},
+	{25 * time.Second, 20 * time.Second},
+	{45 * time.Second, 30 * time.Second},
+	{90 * time.Second, time.Minute},
+	{210 * time.Second, 2 * time.Minute},
+	{450 * time.Second, 5 * time.Minute},
+	{750 * time.Second, 10 * time.Minute},
+	{1050 * time.Second, 15 * time.Minute},
+	{25 * time.Minute, 20 * time.Minute},
+	{45 * time.Minute, 30 * time.Minute},
+	{90 * time.Minute, time.Hour},
+	{150 * time.Minute, 2 * time.Hour},
+	{270 * time.Minute, 3 * time.Hour},
+	{9 * time.Hour, 6 * time.Hour},
+	{day, 12 * time.Hour},
+	{7 * day, day},
+	{1 << 62, 7 * day},
 }
 
 // step is the time between two points that Grafana asks for.

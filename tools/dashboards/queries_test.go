@@ -241,7 +241,7 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 	}{
 		{msp, "petra-overview", "State", 0, values{fmt.Sprintf("%d open", len(w.open())): 1}},
 		{msp, "petra-overview", "Open now", 0, values{"": float64(len(w.open()))}},
-		{msp, "petra-overview", "Open past the SLA", 0, values{"": overSLA(w)}},
+		{msp, "petra-overview", "Past the SLA", 0, values{"": overSLA(w)}},
 		{msp, "petra-overview", "Longest open", 0, values{"": w.sinceCompromise()}},
 		{msp, "petra-overview", "New in range", 0, values{"": float64(len(w.raised()))}},
 		{msp, "petra-overview", "Remediated within", 0, values{"": w.within(time.Hour)}},
@@ -256,7 +256,7 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 		{msp, "petra-overview", "Most incidents", 0, w.most(w.raisedByTenant())},
 		{msp, "petra-overview", "Worst dwell", 0, w.most(w.worstDwell())},
 		{one, "petra-tenant", "New in range", 0, values{"": float64(len(mine.raised()))}},
-		{one, "petra-tenant", "Open past the SLA", 0, values{"": overSLA(mine)}},
+		{one, "petra-tenant", "Past the SLA", 0, values{"": overSLA(mine)}},
 		{one, "petra-tenant", "Remediated in SLA", 0, values{"": mine.within(4 * time.Hour)}},
 		{one, "petra-tenant", "Median and 95th percentile", 0, quantiles(0.5, mine.durations())},
 		{one, "petra-tenant", "Dwell time longer than the SLA", 0, late},

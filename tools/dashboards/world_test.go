@@ -18,7 +18,6 @@ const day = 24 * time.Hour
 var (
 	tenantCount   = flag.Int("tenants", 200, "tenants of the simulated MSP")
 	incidentCount = flag.Int("incidents", 1500, "incidents of the simulated MSP, in two years")
-	historyDays   = flag.Int("history", 0, "days that Prometheus has scraped every 4 min; 0: the least that the tests need")
 )
 
 // scene is a Prometheus that scrapes exporters:
@@ -89,12 +88,6 @@ func newScene(t *testing.T) *scene {
 		{from: s.began.Add(-7*day - 70*time.Minute), to: s.began.Add(-7*day + 10*time.Minute), every: 4 * time.Minute},
 		{from: s.began.Add(-4 * time.Hour), to: s.began.Add(-3 * time.Hour), every: 4 * time.Minute},
 		{from: s.began.Add(-3 * time.Hour), to: end, every: 4 * time.Minute, cold: true},
-	}
-	if *historyDays > 0 {
-		past = []recorded{
-			{from: s.began.Add(-time.Duration(*historyDays) * day), to: s.began.Add(-2 * day), every: 4 * time.Minute},
-			{from: s.began.Add(-2 * day), to: end, every: 4 * time.Minute, cold: true},
-		}
 	}
 	// A world of its own: that of the bubble must not be shared with the server.
 	record(t, theWorld(s.began), api.URL, data, state, labels.FromStrings("job", "msp", "instance", s.addrs[0], "replica", "a"), past)

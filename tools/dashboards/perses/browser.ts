@@ -13,7 +13,7 @@ import { convert, type Choice } from "./convert.ts";
 type View = {
   name: string;
   dashboard: string;
-  duration: string; // of the time range, in hours: "696h"
+  duration: string; // of the time range: "15m", "6h", "7d"
   variables: Record<string, string>;
   empty?: string[]; // titles of panels that have no data
   texts?: Record<string, string[]>; // what stands in the panel of a title
@@ -43,6 +43,10 @@ const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Petra<
 <style>html,body,#page{height:100%;margin:0} #by{font:12px sans-serif;position:fixed;left:40%;top:6px;z-index:2000;color:#555}</style>
 <div id="by">Drawn by Perses from the Grafana JSON; Grafana looks different</div><div id="page"></div><script type="module" src="/page.js"></script>`;
 
+function seconds(duration: string): number {
+  return parseInt(duration) * { m: 60, h: 3600, d: 86400 }[duration.at(-1) as "m" | "h" | "d"];
+}
+
 async function api(path: string): Promise<any> {
   const answer: any = await (await fetch(`${job.prometheus}/api/v1/${path}`)).json();
   if (answer.status !== "success") throw new Error(`${path}: ${answer.error}`);
@@ -54,7 +58,7 @@ async function choices(v: any, view: View): Promise<Choice[]> {
   const query = v.query.query.replace(/\$(job|instance)\b/g, (_: string, name: string) => view.variables[name] ?? ".+");
   const [, metric, label] = /^label_values\((.+), (\w+)\)$/.exec(query) ?? [];
   if (metric) {
-    const start = Date.now() / 1000 - parseInt(view.duration) * 3600;
+    const start = Date.now() / 1000 - seconds(view.duration);
     const values: string[] = await api(`label/${label}/values?${new URLSearchParams({ "match[]": metric, start: `${start}` })}`);
     return values.map((value) => ({ value, label: value }));
   }
@@ -74,9 +78,9 @@ async function dashboard(): Promise<string> {
   const d = JSON.parse(readFileSync(`../../dashboards/${shown.dashboard}.json`, "utf8"));
   const values: Record<string, Choice[]> = {};
   for (const v of d.templating.list) if (v.type === "query") values[v.name] = await choices(v, shown);
-  const seconds = parseInt(shown.duration) * 3600;
+  const span = seconds(shown.duration);
   return JSON.stringify(convert(d, values, shown.duration, (p) =>
-    p.maxDataPoints ? `${Math.max(p.interval === "1h" ? 3600 : 5, Math.round(seconds / p.maxDataPoints))}s` : undefined));
+    p.maxDataPoints ? `${Math.max(p.interval === "1h" ? 3600 : 5, Math.round(span / p.maxDataPoints))}s` : undefined));
 }
 
 /** Prometheus behind the page. Instant queries are of now: Perses would ask for a moment up to a step ago. */
