@@ -43,7 +43,7 @@ func TestBadCommands(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"tenant":                              "unexpected tenant: no command; ",
-		"tenants --format=xml":                "must be one of table,json,yaml, got 'xml'",
+		"tenants --format=xml":                `--format: "xml" is none of table, json, yaml`,
 		"tenants --web.listen-address=:1":     "unknown long flag '--web.listen-address'",
 		"tenants --config.check":              "unknown long flag '--config.check'",
 		"tenants doctor":                      "unexpected doctor",

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,8 +60,8 @@ func run() int {
 	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
-	logLevel := app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
-	logFormat := app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
+	logLevel := oneOf(app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info"), "debug", "info", "warn", "error")
+	logFormat := oneOf(app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt"), "logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
@@ -70,8 +71,8 @@ func run() int {
 	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue(&namedValue{"web.max-requests", func(s string) (err error) { o.MaxRequests, err = strconv.Atoi(s); return err }})
-	server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").SetValue(&namedValue{"scrape.timeout-offset", func(s string) (err error) { o.TimeoutOffset, err = time.ParseDuration(s); return err }})
+	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
+	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
 
 	backfill := app.Command("backfill", "Write the history of the metrics to a file, for promtool tsdb create-blocks-from openmetrics. See docs/backfill.md.")
 	b := collector.BackfillOptions{}
@@ -81,11 +82,11 @@ func run() int {
 	backfill.Flag("step", "Time between two samples.").Default("1h").StringVar(&b.Step)
 	backfill.Flag("metric", "What to write; repeatable: "+strings.Join(collector.BackfillMetrics(), ", ")+".").Default("raised", "open", "dwell").StringsVar(&b.Metrics)
 	backfill.Flag("label", "Label for each series, such as job=petra; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&b.Labels)
-	backfill.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4").SetValue(&namedValue{"requests-per-minute", func(s string) (err error) { b.RequestsPerMinute, err = strconv.Atoi(s); return err }})
+	number(backfill.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4"), &b.RequestsPerMinute)
 	backfill.Flag("force", "Write a file of more than 10 GB too.").BoolVar(&b.Force)
 
 	tenants := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. It costs a request of each of the API's routes.")
-	format := tenants.Flag("format", "How to write it: table, json, or yaml for the configuration.").Default("table").Enum(inspect.Formats()...)
+	format := oneOf(tenants.Flag("format", "How to write it: table, json, or yaml for the configuration.").Default("table"), inspect.Formats()...)
 
 	doctor := app.Command("doctor", "Say what keeps metrics away, and what to do. It costs at most a request of each of the API's routes.")
 	prometheusURL := doctor.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
@@ -248,15 +249,42 @@ func newLoggers(least, format string) (log.Logger, *slog.Logger) {
 	return log.With(base, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller), slog.New(sloggokit.NewGoKitHandler(base, slog.LevelDebug))
 }
 
+// oneOf is the value of a flag that must be one of these.
+func oneOf(flag *kingpin.FlagClause, values ...string) *string {
+	value := new(string)
+	flag.SetValue(&namedValue{flag, "none of " + strings.Join(values, ", "), func(text string) bool {
+		*value = text
+		return slices.Contains(values, text)
+	}})
+	return value
+}
+
+func number(flag *kingpin.FlagClause, value *int) {
+	flag.SetValue(&namedValue{flag, "no whole number", func(text string) bool {
+		n, err := strconv.Atoi(text)
+		*value = n
+		return err == nil
+	}})
+}
+
+func duration(flag *kingpin.FlagClause, value *time.Duration) {
+	flag.SetValue(&namedValue{flag, "no duration such as 0.5s", func(text string) bool {
+		d, err := time.ParseDuration(text)
+		*value = d
+		return err == nil
+	}})
+}
+
 // namedValue is a flag's value whose error names the flag, as kingpin's do not.
 type namedValue struct {
-	flag string
-	set  func(string) error
+	flag  *kingpin.FlagClause
+	wrong string // what a value is that cannot be set
+	set   func(string) bool
 }
 
 func (v *namedValue) Set(text string) error {
-	if v.set(text) != nil {
-		return fmt.Errorf("--%s: %q cannot be used; see --help", v.flag, text)
+	if !v.set(text) {
+		return fmt.Errorf("--%s: %q is %s", v.flag.Model().Name, text, v.wrong)
 	}
 	return nil
 }
