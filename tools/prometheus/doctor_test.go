@@ -122,7 +122,7 @@ func TestDoctor(t *testing.T) {
 	within(t, "each target is scraped", func() bool {
 		out, err = exec.Command(exporter, "doctor", "--demo", "--prometheus.url="+url).Output()
 		return strings.Count(string(out), "ok      target  ") == 4 && strings.Count(string(out), "wrong   target  ") == 1 &&
-			strings.Count(string(out), "ok      exporter") == 4
+			strings.Count(string(out), "ok      exporter") == 4 && !strings.Contains(string(out), "not scraped yet")
 	})
 	if err == nil {
 		t.Error("the exit status is 0")
