@@ -3,7 +3,6 @@ package collector_test
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,9 +14,6 @@ import (
 // TestKeyFileReadableByEverybody: the log says so once for each change of the
 // file, not at each request, and again after a reload.
 func TestKeyFileReadableByEverybody(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("modes mean nothing there")
-	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "key")
 	write := func(key string, mode os.FileMode) {
@@ -100,9 +96,6 @@ func TestKeyFileReadableByEverybody(t *testing.T) {
 // TestConfigurationWithKeyReadableByEverybody: a configuration that holds the
 // key itself is a key file too.
 func TestConfigurationWithKeyReadableByEverybody(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("modes mean nothing there")
-	}
 	for name, c := range map[string]struct {
 		yaml   string
 		mode   os.FileMode
