@@ -74,7 +74,8 @@ compose: .cache/bin/alertmanager .cache/bin/prometheus ## check the files for Do
 
 .PHONY: e2e
 e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is shipped together, an hour in a minute
-	go -C tools/e2e test -count=1 -timeout 15m -v ./...
+	mkdir -p .cache/e2e # the logs
+	go -C tools/e2e test -count=1 -timeout 15m -v -artifacts -outputdir=$(CURDIR)/.cache/e2e ./...
 
 .PHONY: backfill
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus

@@ -36,6 +36,7 @@ func (m message) is(alert string) bool {
 // pager is the webhook that Alertmanager sends to: what a person gets.
 type pager struct {
 	*httptest.Server
+	t        *testing.T
 	since    time.Time // start of the story
 	mu       sync.Mutex
 	number   int
@@ -43,16 +44,9 @@ type pager struct {
 }
 
 func newPager(t *testing.T) *pager {
-	p := &pager{}
+	p := &pager{t: t}
 	p.Server = httptest.NewServer(p)
-	t.Cleanup(func() {
-		p.Close()
-		if t.Failed() {
-			for _, m := range p.all() {
-				t.Log(m)
-			}
-		}
-	})
+	t.Cleanup(p.Close)
 	return p
 }
 
@@ -71,6 +65,7 @@ func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, m := range notification.Alerts {
 		m.At, m.Notification, m.Receiver = time.Now(), p.number, notification.Receiver
 		p.messages = append(p.messages, m)
+		p.t.Log(m)
 	}
 }
 

@@ -1,11 +1,11 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"sync"
@@ -25,29 +25,11 @@ const (
 	pause = 50 * time.Millisecond
 )
 
-// buffer keeps what a process writes.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // process is a program that runs beside the test.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
-	log   buffer
+	log   string        // the file that it writes to
 	addr  string        // where it listens
 	ended chan struct{} // closed when it has ended
 }
@@ -55,11 +37,16 @@ type process struct {
 var listening = regexp.MustCompile(`(?m)msg="Listening on".* address=(\S+)`)
 
 // start starts a program and waits until it listens. It ends with the test, and
-// its log is shown where the test fails.
+// its log stays.
 func start(t *testing.T, name, binary string, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, cmd: exec.CommandContext(t.Context(), binary, args...), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	log, err := os.CreateTemp(t.ArtifactDir(), name+"-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p := &process{name: name, cmd: exec.CommandContext(t.Context(), binary, args...), log: log.Name(), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.Env = []string{} // no proxy, no key
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("%s: %v; make e2e builds it", name, err)
@@ -68,15 +55,14 @@ func start(t *testing.T, name, binary string, args ...string) *process {
 		_ = p.cmd.Wait()
 		close(p.ended)
 	}()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("the log of %s:\n%s", name, &p.log)
-		}
-	})
+	t.Cleanup(p.kill)
 	until(t, name+" listens", func() error {
-		if found := listening.FindStringSubmatch(p.log.String()); found != nil {
-			p.addr = found[1]
+		content, err := os.ReadFile(p.log)
+		if err != nil {
+			return fatal{err}
+		}
+		if found := listening.FindSubmatch(content); found != nil {
+			p.addr = string(found[1])
 			return nil
 		}
 		return p.lives()

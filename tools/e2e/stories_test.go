@@ -60,10 +60,10 @@ func (w *world) raisedAndRemediated() {
 	}
 	url := "https://app.petrasecurity.com/tenant/" + tenant(7) + "/incidents/" + quick
 	if summary := page.Annotations["summary"]; !strings.HasPrefix(summary, tenantName(7)+": incident open for ") {
-		w.t.Errorf("the page does not name its tenant: %q", summary)
+		w.t.Fatalf("the page does not name its tenant: %q", summary)
 	}
 	if text := page.Annotations["description"]; !strings.HasSuffix(text, " "+url) || !strings.Contains(text, "Live: yes. Status: ACTIVE.") {
-		w.t.Errorf("the page does not say what to act on: %q", text)
+		w.t.Fatalf("the page does not say what to act on: %q", text)
 	}
 	remediated := fmt.Sprintf(`petra_incident_dwell_time_seconds_count{tenant_id=%q,live="true"}`, tenant(7))
 	before := w.value(remediated)
@@ -71,7 +71,7 @@ func (w *world) raisedAndRemediated() {
 	w.remediate(quick)
 	w.pager.waitFor(w.t, "PetraIncidentOpen/critical", "resolved", quick)
 	if pages := w.pager.about("PetraIncidentOpen", "firing", quick); len(pages) != 1 {
-		w.t.Errorf("%d notifications of one incident: %v", len(pages), pages)
+		w.t.Fatalf("%d notifications of one incident: %v", len(pages), pages)
 	}
 	one := fmt.Sprintf("{tenant_id=%q,incident_id=%q,live=\"true\"}", tenant(7), quick)
 	dwell := w.petraDwell(quick)
@@ -107,7 +107,7 @@ func (w *world) keyRevoked() {
 	w.pager.waitFor(w.t, "PetraApiUnauthorized/critical", "resolved", "")
 	w.waitFor(fmt.Sprintf("count(petra_tenant_up == 1) == %d", tenants))
 	if err := w.exporter.lives(); errors.As(err, new(fatal)) {
-		w.t.Error(err)
+		w.t.Fatal(err)
 	}
 	w.onlyNotified("PetraApiUnauthorized")
 }
@@ -150,7 +150,7 @@ func (w *world) raisedSince(begun time.Time, want map[string]float64) {
 	}
 	for _, sample := range raised {
 		if of := string(sample.Metric["tenant_id"]); math.Abs(float64(sample.Value)-want[of]) > 0.1 {
-			w.t.Errorf("increase() says that %v incidents of %s were raised, want %v", sample.Value, of, want[of])
+			w.t.Fatalf("increase() says that %v incidents of %s were raised, want %v", sample.Value, of, want[of])
 		}
 	}
 }
@@ -220,11 +220,11 @@ func (w *world) pagesAreTrue() {
 		switch at, has := ended[id]; {
 		case !m.is("PetraIncidentOpen"):
 		case m.Status == "resolved" && (!has || m.At.Before(at)):
-			w.t.Errorf("a false all-clear: %v", m)
+			w.t.Fatalf("a false all-clear: %v", m)
 		case m.Status == "resolved":
 			over[id] = true
 		case over[id]:
-			w.t.Errorf("paged again for what was over: %v", m)
+			w.t.Fatalf("paged again for what was over: %v", m)
 		}
 	}
 }
@@ -238,7 +238,7 @@ func (w *world) onlyNotified(alerts ...string) {
 	alerts = append(alerts, "PetraNewIncident", "PetraIncidentOpen", "PetraIncidentSlaBreached")
 	for _, m := range w.pager.all() {
 		if m.At.After(w.pager.since) && !slices.ContainsFunc(alerts, m.is) {
-			w.t.Errorf("notified, and only %v are right: %v", alerts, m)
+			w.t.Fatalf("notified, and only %v are right: %v", alerts, m)
 		}
 	}
 }
@@ -246,13 +246,23 @@ func (w *world) onlyNotified(alerts ...string) {
 // Story 4. All others go over the same connection.
 func (w *world) tlsAndPassword() {
 	w.story("TLS and a password between Prometheus and the exporter")
-	targets, err := w.query.Targets(w.t.Context())
-	if err != nil || len(targets.Active) != 1 {
-		w.t.Fatalf("%d targets, %v", len(targets.Active), err)
-	}
-	if target := targets.Active[0]; !strings.HasPrefix(target.ScrapeURL, "https://") || target.Health != prometheus.HealthGood {
-		w.t.Errorf("the target %s is %s", target.ScrapeURL, target.Health)
-	}
+	until(w.t, "the target is good", func() error {
+		targets, err := w.query.Targets(w.t.Context())
+		if err != nil {
+			return err
+		}
+		if len(targets.Active) != 1 {
+			return fmt.Errorf("%d targets", len(targets.Active))
+		}
+		target := targets.Active[0]
+		if !strings.HasPrefix(target.ScrapeURL, "https://") {
+			return fatal{fmt.Errorf("the target is %s", target.ScrapeURL)}
+		}
+		if target.Health != prometheus.HealthGood {
+			return fmt.Errorf("the target is %s: %s", target.Health, target.LastError)
+		}
+		return nil
+	})
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	for url, want := range map[string]int{"http://": http.StatusBadRequest, "https://": http.StatusUnauthorized} {
@@ -262,7 +272,7 @@ func (w *world) tlsAndPassword() {
 		}
 		_ = response.Body.Close()
 		if response.StatusCode != want {
-			w.t.Errorf("%s without a password: %s, want %d", url, response.Status, want)
+			w.t.Fatalf("%s without a password: %s, want %d", url, response.Status, want)
 		}
 	}
 }
@@ -281,13 +291,13 @@ func (w *world) allEvaluated(begun time.Time) {
 			case prometheus.RecordingRule:
 				recorded++
 				if r.Health != prometheus.RuleHealthGood || r.LastError != "" {
-					w.t.Errorf("%s: %s %s", r.Name, r.Health, r.LastError)
+					w.t.Fatalf("%s: %s %s", r.Name, r.Health, r.LastError)
 				}
 				w.must(fmt.Sprintf("last_over_time(%s[%ds])", r.Name, int(time.Since(begun).Seconds())))
 			case prometheus.AlertingRule:
 				alerting++
 				if r.Health != prometheus.RuleHealthGood || r.LastError != "" {
-					w.t.Errorf("%s: %s %s", r.Name, r.Health, r.LastError)
+					w.t.Fatalf("%s: %s %s", r.Name, r.Health, r.LastError)
 				}
 			}
 		}
@@ -297,19 +307,19 @@ func (w *world) allEvaluated(begun time.Time) {
 		shipped += len(expressions(w.shipped("prometheus/" + file)))
 	}
 	if recorded+alerting != shipped || recorded == 0 || alerting == 0 {
-		w.t.Errorf("Prometheus has %d recording and %d alerting rules; %d are shipped", recorded, alerting, shipped)
+		w.t.Fatalf("Prometheus has %d recording and %d alerting rules; %d are shipped", recorded, alerting, shipped)
 	}
 	for _, server := range []*process{w.prometheus, w.alertmanager} {
 		for name, value := range counters(w.t, server.addr) {
 			if value != 0 && slices.Contains(mustBeZero, name) {
-				w.t.Errorf("%s is %v", name, value)
+				w.t.Fatalf("%s is %v", name, value)
 			}
 		}
 	}
 	for _, m := range w.pager.all() {
 		for name, text := range m.Annotations {
 			if strings.Contains(text, "error expanding") || strings.Contains(text, "<no value>") {
-				w.t.Errorf("%v: %s: %s", m, name, text)
+				w.t.Fatalf("%v: %s: %s", m, name, text)
 			}
 		}
 	}
