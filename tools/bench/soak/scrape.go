@@ -164,25 +164,28 @@ func (s *soak) report(w io.Writer) (err error) {
 	if !s.known {
 		err = errors.Join(err, errors.New("the tenants were never all known"))
 	}
-	return errors.Join(err, levelOff(w, s.levels))
+	return errors.Join(err, levelOff(w, s.levels, time.Since(s.begun)))
 }
 
-// largestAnswer is what the exporter may hold of one answer of the API, 32 MiB,
-// with the buffer that has grown for it.
-const largestAnswer = 64 << 20
+// A run of seconds may end with the largest answer of the API in memory, 32 MiB
+// and the buffer that has grown for it: a quarter of it is too short for a later
+// garbage collection.
+const (
+	shortRun       = 5 * time.Minute
+	shortHeapSlack = 80 << 20
+	heapSlack      = 4 << 20
+)
 
-// levelOff compares the second quarter of the run with the last one. A run of
-// seconds may end with the largest answer in memory: a quarter of it is too short
-// for a later garbage collection.
-func levelOff(w io.Writer, levels []level) error {
+// levelOff compares the second quarter of the run with the last one.
+func levelOff(w io.Writer, levels []level, length time.Duration) error {
 	quarter := len(levels) / 4
 	if quarter == 0 {
 		return fmt.Errorf("only %d scrapes with figures", len(levels))
 	}
 	early, late := levels[quarter:2*quarter], levels[len(levels)-quarter:]
-	heapSlack := 16.0 * (1 << 20)
-	if quarter < 5000 { // scrapes; minutes have more
-		heapSlack += largestAnswer
+	slack := float64(heapSlack)
+	if length < shortRun {
+		slack = shortHeapSlack
 	}
 	var errs []error
 	for _, m := range []struct {
@@ -193,7 +196,7 @@ func levelOff(w io.Writer, levels []level) error {
 		unit  float64
 	}{
 		// The least is what is kept; the rest are answers and scrapes in flight.
-		{"heap, MiB", func(l level) float64 { return l.heap }, slices.Min[[]float64], heapSlack, 1 << 20},
+		{"heap, MiB", func(l level) float64 { return l.heap }, slices.Min[[]float64], slack, 1 << 20},
 		{"goroutines", func(l level) float64 { return l.goroutines }, median, 10, 1},
 		{"descriptors", func(l level) float64 { return l.descriptors }, median, 10, 1},
 	} {
