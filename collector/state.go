@@ -2,6 +2,7 @@ package collector
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,7 @@ const stateVersion = 1
 // savedState is the content of the state file: what is known and counted, and
 // cannot be derived. It holds no personal data.
 type savedState struct {
-	Version int       `json:"version"`
+	Version *int      `json:"version"` // a pointer, since 0 is one
 	APIURL  string    `json:"api_url"`
 	Written time.Time `json:"written"`
 	// Clean says that the process ended in order, so that Spent is complete.
@@ -89,8 +90,11 @@ func readState(content []byte, apiURL string) (*savedState, error) {
 	if err := json.Unmarshal(content, &saved); err != nil {
 		return nil, fmt.Errorf("not a whole state file: %w", err)
 	}
-	if saved.Version != stateVersion && saved.Version != stateVersion-1 {
-		return nil, fmt.Errorf("of format version %d; this program reads %d and %d", saved.Version, stateVersion-1, stateVersion)
+	switch v := saved.Version; {
+	case v == nil:
+		return nil, errors.New("no state file: it has no version")
+	case *v != stateVersion && *v != stateVersion-1:
+		return nil, fmt.Errorf("of format version %d; this program reads %d and %d", *v, stateVersion-1, stateVersion)
 	}
 	if saved.APIURL != apiURL {
 		return nil, fmt.Errorf("of another API, %s", saved.APIURL)
@@ -103,7 +107,7 @@ func (s *store) save() *savedState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	saved := &savedState{
-		Version: stateVersion, APIURL: s.cfg.API.URL.String(), Written: clock(),
+		Version: new(stateVersion), APIURL: s.cfg.API.URL.String(), Written: clock(),
 		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, HeadFrom: s.headFrom, HeadWhole: s.headWhole,
 	}
 	for _, st := range s.statuses.ordered {

@@ -164,19 +164,22 @@ func TestUnusableStateFile(t *testing.T) {
 		}
 		return file, api, content
 	}
-	with := func(key string, value any) func(*testing.T, []byte) []byte {
+	changed := func(change func(state map[string]any)) func(*testing.T, []byte) []byte {
 		return func(t *testing.T, content []byte) []byte {
 			var state map[string]any
 			if err := json.Unmarshal(content, &state); err != nil {
 				t.Fatal(err)
 			}
-			state[key] = value
+			change(state)
 			content, err := json.Marshal(state)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return content
 		}
+	}
+	with := func(key string, value any) func(*testing.T, []byte) []byte {
+		return changed(func(state map[string]any) { state[key] = value })
 	}
 	for name, c := range map[string]struct {
 		change func(*testing.T, []byte) []byte
@@ -185,23 +188,27 @@ func TestUnusableStateFile(t *testing.T) {
 		"as written":         {func(_ *testing.T, b []byte) []byte { return b }, ""},
 		"the version before": {with("version", 0), ""},
 		"a later version":    {with("version", 99), "of format version 99"},
-		"no version":         {with("version", -1), "of format version -1"},
-		"another API":        {with("api_url", "https://api.example.com"), "of another API, https://api.example.com"},
-		"cut":                {func(_ *testing.T, b []byte) []byte { return b[:len(b)/2] }, "not a whole state file"},
-		"empty":              {func(*testing.T, []byte) []byte { return nil }, "not a whole state file"},
-		"no JSON":            {func(*testing.T, []byte) []byte { return []byte("x") }, "not a whole state file"},
+		"no such version":    {with("version", -1), "of format version -1"},
+		"no version":         {changed(func(state map[string]any) { delete(state, "version") }), "it has no version"},
+		"only the API": {changed(func(state map[string]any) {
+			maps.DeleteFunc(state, func(key string, _ any) bool { return key != "api_url" })
+		}), "it has no version"},
+		"another API": {with("api_url", "https://api.example.com"), "of another API, https://api.example.com"},
+		"cut":         {func(_ *testing.T, b []byte) []byte { return b[:len(b)/2] }, "not a whole state file"},
+		"empty":       {func(*testing.T, []byte) []byte { return nil }, "not a whole state file"},
+		"no JSON":     {func(*testing.T, []byte) []byte { return []byte("x") }, "not a whole state file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				file, api, content := good(t)
-				changed := c.change(t, content)
-				if err := os.WriteFile(file, changed, 0o600); err != nil {
+				bad := c.change(t, content)
+				if err := os.WriteFile(file, bad, 0o600); err != nil {
 					t.Fatal(err)
 				}
 				api.SetFault(petratest.Fault{Kind: petratest.Hang})
 				e := newExporterWithState(t, api, "", file)
 				s := e.atOnce()
-				bad, err := os.ReadFile(file + ".bad")
+				kept, err := os.ReadFile(file + ".bad")
 				if c.says == "" {
 					s.want(t, `petra_tenants{state="complete"}`, 3)
 					if err == nil {
@@ -210,8 +217,8 @@ func TestUnusableStateFile(t *testing.T) {
 					return
 				}
 				s.want(t, `petra_tenants{state="complete"}`, 0)
-				if string(bad) != string(changed) {
-					t.Errorf("the bad file is not kept: %q, %v", bad, err)
+				if string(kept) != string(bad) {
+					t.Errorf("the bad file is not kept: %q, %v", kept, err)
 				}
 				if n := e.log.lines(c.says); n != 1 {
 					t.Errorf("%d lines with %q in the log:\n%s", n, c.says, e.log)
