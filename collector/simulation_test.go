@@ -59,11 +59,6 @@ func rows() map[string][]*row {
 func TestSimulation(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is not what it is about
 	selected := rows()[*simulated]
-	if testing.Short() { // a sixth of the time, for the race detector
-		for _, r := range selected {
-			r.lasts, r.changes = r.lasts/6, r.changes/6
-		}
-	}
 	for _, r := range append(rows()["all"], rows()["short"]...) {
 		if slices.Contains(strings.Split(*simulated, ","), r.name) && !slices.ContainsFunc(selected, func(other *row) bool { return other.name == r.name }) {
 			selected = append(selected, r)
