@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -30,15 +31,19 @@ const (
 type tests struct {
 	Tests []struct {
 		Name   string
-		Alerts []struct {
-			At     model.Duration `yaml:"eval_time"`
-			Name   string         `yaml:"alertname"`
-			Expect []struct {
-				Labels      map[string]string `yaml:"exp_labels"`
-				Annotations map[string]string `yaml:"exp_annotations"`
-			} `yaml:"exp_alerts"`
-		} `yaml:"alert_rule_test"`
+		Alerts []alertTest `yaml:"alert_rule_test"`
 	}
+}
+
+type alertTest struct {
+	At     model.Duration `yaml:"eval_time"`
+	Name   string         `yaml:"alertname"`
+	Expect []expectation  `yaml:"exp_alerts"`
+}
+
+type expectation struct {
+	Labels      map[string]string `yaml:"exp_labels"`
+	Annotations map[string]string `yaml:"exp_annotations"`
 }
 
 func read(t *testing.T, path string) string {
@@ -91,52 +96,47 @@ func unitTests(t *testing.T) (all tests) {
 	return all
 }
 
-// Each alert has a test in which it fires, one in which it nearly does and must
-// not, and one in which it resolves; each severity fires in one.
+// Each alert has, in each of its severities, a test in which it fires, one in which
+// it nearly does and must not, and one in which it resolves.
 func TestEachAlertIsTested(t *testing.T) {
-	type seen struct{ fires, never, resolves bool }
-	found, severities := map[string]*seen{}, map[string]bool{}
-	for _, test := range unitTests(t).Tests {
-		fired, never := map[string]model.Duration{}, map[string]bool{}
-		for _, alert := range test.Alerts {
-			if found[alert.Name] == nil {
-				found[alert.Name] = &seen{}
-			}
-			if len(alert.Expect) > 0 {
-				found[alert.Name].fires = true
-				fired[alert.Name] = alert.At
-			} else {
-				never[alert.Name] = true
-			}
-			for _, expect := range alert.Expect {
-				severities[alert.Name+"/"+expect.Labels["severity"]] = true
-			}
-		}
-		for _, alert := range test.Alerts {
-			at, has := fired[alert.Name]
-			if has && len(alert.Expect) == 0 && alert.At > at {
-				found[alert.Name].resolves = true
-			}
-		}
-		for name := range never {
-			if _, has := fired[name]; !has {
-				found[name].never = true
-			}
-		}
-	}
+	type seen struct{ Fires, Never, Resolves bool }
+	found := map[string]*seen{}
 	for name, rules := range alerts(t) {
-		if f := found[name]; f == nil || !f.fires || !f.never || !f.resolves {
-			t.Errorf("%s: tested are %+v, want all", name, f)
-		}
 		for _, rule := range rules {
-			if !severities[name+"/"+rule.Labels["severity"]] {
-				t.Errorf("%s does not fire in a test with severity %s", name, rule.Labels["severity"])
+			found[name+"/"+rule.Labels["severity"]] = &seen{}
+		}
+	}
+	for _, test := range unitTests(t).Tests {
+		fired, quiet := map[string]model.Duration{}, map[string]bool{} // in this test
+		slices.SortStableFunc(test.Alerts, func(a, b alertTest) int { return cmp.Compare(a.At, b.At) })
+		for _, alert := range test.Alerts {
+			if alerts(t)[alert.Name] == nil {
+				t.Errorf("%s is tested, and no alert", alert.Name)
+			}
+			for _, rule := range alerts(t)[alert.Name] {
+				severity := rule.Labels["severity"]
+				name := alert.Name + "/" + severity
+				_, before := fired[name]
+				switch fires := slices.ContainsFunc(alert.Expect, func(e expectation) bool { return e.Labels["severity"] == severity }); {
+				case fires:
+					fired[name] = alert.At
+					found[name].Fires = true
+				case before:
+					found[name].Resolves = true
+				default:
+					quiet[name] = true
+				}
+			}
+		}
+		for name := range quiet {
+			if _, has := fired[name]; !has {
+				found[name].Never = true
 			}
 		}
 	}
-	for name := range found {
-		if alerts(t)[name] == nil {
-			t.Errorf("%s is tested, and no alert", name)
+	for name, f := range found {
+		if !f.Fires || !f.Never || !f.Resolves {
+			t.Errorf("%s: tested are %+v, want all", name, *f)
 		}
 	}
 }

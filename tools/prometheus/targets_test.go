@@ -22,8 +22,9 @@ type series struct {
 }
 
 // Every test must come out the same where a second exporter publishes all that
-// the first does, and where the pod of each gets a new name in the middle of the
-// story. A counter of a new pod begins anew, so those stay.
+// the first does, where the pod of each gets a new name in the middle of the
+// story, and where each tenant has another name for one scrape, beside its own, as
+// two exporters tell a renaming. A counter of a new pod begins anew, so those stay.
 func TestTargets(t *testing.T) {
 	twice := func(ls labels.Labels, values []string) []series {
 		return []series{
@@ -41,7 +42,18 @@ func TestTargets(t *testing.T) {
 			{with(ls, "pod", "2"), strings.Repeat("_ ", half) + strings.Join(values[half:], " ")},
 		}
 	}
-	for name, change := range map[string]func(labels.Labels, []string) []series{"two exporters": twice, "a pod with a new name": renamed} {
+	misnamed := func(ls labels.Labels, values []string) []series {
+		all := []series{{ls.String(), strings.Join(values, " ")}}
+		if half := len(values) / 2; ls.Get(model.MetricNameLabel) == "petra_tenant_info" && values[half] == "1" {
+			// After its own name, which is the first of two that count as much.
+			other := with(ls, "tenant_name", ls.Get("tenant_name")+" of old")
+			all = append(all, series{other, strings.Repeat("_ ", half) + "1 stale"})
+		}
+		return all
+	}
+	for name, change := range map[string]func(labels.Labels, []string) []series{
+		"two exporters": twice, "a pod with a new name": renamed, "tenants with a second name": misnamed,
+	} {
 		t.Run(name, func(t *testing.T) { promtool(t, change) })
 	}
 }
