@@ -37,7 +37,7 @@ cover: ## show how much of each function the tests cover
 	go tool cover -func=.cache/cover.out
 
 .PHONY: sim
-sim: ## simulate days with up to 10,000 tenants; takes an hour
+sim: ## simulate days with up to 10,000 tenants; takes hours
 	mkdir -p docs/data
 	go test ./collector -run '^TestSimulation$$' -count 1 -timeout 0 -v -sim=all -sim-csv=$(CURDIR)/docs/data/freshness.csv
 
@@ -75,11 +75,12 @@ compose: .cache/bin/alertmanager .cache/bin/prometheus ## check the files for Do
 .PHONY: e2e
 e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is shipped together, an hour in a minute
 	mkdir -p .cache/e2e # the logs
-	go -C tools/e2e test -count=1 -timeout 15m -v -artifacts -outputdir=$(CURDIR)/.cache/e2e ./...
+	go -C tools/e2e test -count=1 -timeout 8m -v -artifacts -outputdir=$(CURDIR)/.cache/e2e ./...
 
 .PHONY: backfill
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus
 	go -C tools/backfill test -count=1 ./...
+
 .PHONY: helm
 helm: .cache/bin/helm .cache/bin/kubectl-validate ## check and test the Helm chart
 	go -C tools/helm test -count=1 ./...
@@ -150,6 +151,7 @@ sbom: ## list what the binary is built from, in dist/petra_exporter.cdx.json
 .PHONY: vulncheck
 vulncheck: ## look for known vulnerabilities; fails where it cannot look
 	tools/vulncheck
+
 # What npm installs of tools/dashboards, once for each lock file.
 DASHBOARD_MODULES = tools/dashboards/node_modules/.package-lock.json
 $(DASHBOARD_MODULES): tools/dashboards/package.json tools/dashboards/package-lock.json
@@ -166,6 +168,11 @@ pictures: $(DASHBOARD_MODULES) .cache/bin/prometheus ## draw the dashboards for 
 	mkdir -p docs/img
 	go -C tools/dashboards test -count=1 -timeout 30m -run 'TestDashboards/(browser|dead)' . \
 		-args -tenants=40 -incidents=2400 -pictures=$(CURDIR)/docs/img
+
+.PHONY: statuspage
+statuspage: ## look at /status in Chromium, at several sizes, with axe-core
+	npm --prefix tools/statuspage ci --no-audit --no-fund --loglevel=error
+	go -C tools/statuspage test -count=1 ./...
 
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine

@@ -91,6 +91,24 @@ func TestEveryModuleHasItsReason(t *testing.T) {
 	compare(t, "go.mod of a tool", others, tools)
 }
 
+// TestNoToolTwice: a second row for the same tool gives another reason.
+func TestNoToolTwice(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, cell := range regexp.MustCompile(`(?m)^\| ([^|(]+?) (?:\(|\|)`).FindAllStringSubmatch(string(content), -1) {
+		if name := cell[1]; seen[name] && !slices.Contains([]string{"tool", "module", "---"}, name) {
+			t.Errorf("CONTRIBUTING.md has two rows for %s", name)
+		}
+		seen[cell[1]] = true
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d rows are found", len(seen))
+	}
+}
+
 func compare(t *testing.T, where string, required []string, table string) {
 	t.Helper()
 	reasons := map[string]string{}
