@@ -98,7 +98,7 @@ func queries(t *testing.T) map[string]string {
 }
 
 func TestQueries(t *testing.T) {
-	db := stored(t, expositions(t))
+	db := stored(t, expositions(t, openMetrics)[openMetrics])
 	engine := promql.NewEngine(promql.EngineOpts{
 		Logger: slog.New(slog.DiscardHandler), MaxSamples: 1e6, Timeout: time.Minute,
 		Parser: parser.NewParser(parser.Options{}),

@@ -70,12 +70,22 @@ func world() *petratest.World {
 
 // exposition is the answer to one scrape.
 type exposition struct {
-	at                time.Time
-	contentType, text string
+	at          time.Time
+	contentType string
+	body        []byte
 }
 
-// expositions is what an exporter publishes in the course of the story.
-func expositions(t *testing.T) (scrapes []exposition) {
+// What Prometheus asks for, as it is set up.
+const (
+	openMetrics = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+	classicText = "text/plain;version=0.0.4"
+	protobuf    = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+)
+
+// expositions is what an exporter publishes in the course of the story, in each
+// format at the same moments.
+func expositions(t *testing.T, formats ...string) map[string][]exposition {
+	scrapes := map[string][]exposition{}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
 		api := petratest.NewAPI(world(), petratest.Options{Latency: 100 * time.Millisecond})
@@ -87,7 +97,7 @@ func expositions(t *testing.T) (scrapes []exposition) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.API.HTTP.ProxyConfig = config.ProxyConfig{}
+		cfg.API.HTTP.ProxyConfig, cfg.NativeHistograms = config.ProxyConfig{}, true
 		client, err := petra.NewClient(petra.ClientConfig{
 			URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 			Budgets: c.Budgets(), Observe: c.ObserveRequest,
@@ -116,11 +126,19 @@ func expositions(t *testing.T) (scrapes []exposition) {
 			case at.Equal(shared.Add(interval)):
 				api.SetFault(petratest.Fault{Kind: petratest.Status500})
 			}
-			request := httptest.NewRequest("GET", "/metrics", nil)
-			request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
-			response := httptest.NewRecorder()
-			handler.ServeHTTP(response, request)
-			scrapes = append(scrapes, exposition{at, response.Header().Get("Content-Type"), response.Body.String()})
+			scrape := func(format string) *httptest.ResponseRecorder {
+				request := httptest.NewRequest("GET", "/metrics", nil)
+				request.Header.Set("Accept", format)
+				response := httptest.NewRecorder()
+				handler.ServeHTTP(response, request)
+				return response
+			}
+			scrape(formats[0]) // this one asks the API; what is known then is the same for all
+			synctest.Wait()
+			for _, format := range formats {
+				response := scrape(format)
+				scrapes[format] = append(scrapes[format], exposition{at, response.Header().Get("Content-Type"), response.Body.Bytes()})
+			}
 		}
 	})
 	return scrapes
@@ -149,7 +167,7 @@ func stored(t *testing.T, scrapes []exposition) *tsdb.DB {
 }
 
 func add(appender storage.Appender, scrape exposition, instance string) error {
-	parser, err := textparse.New([]byte(scrape.text), scrape.contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
+	parser, err := textparse.New(scrape.body, scrape.contentType, labels.NewSymbolTable(), textparse.ParserOptions{KeepClassicOnClassicAndNativeHistograms: true})
 	if err != nil {
 		return err
 	}
@@ -161,15 +179,21 @@ func add(appender storage.Appender, scrape exposition, instance string) error {
 			}
 			return err
 		}
-		if entry != textparse.EntrySeries {
+		if entry != textparse.EntrySeries && entry != textparse.EntryHistogram {
 			continue
 		}
 		var series labels.Labels
 		parser.Labels(&series)
 		builder := labels.NewBuilder(series)
 		builder.Set("job", "petra").Set("instance", instance)
-		_, _, value := parser.Series()
-		if _, err := appender.Append(0, builder.Labels(), scrape.at.UnixMilli(), value); err != nil {
+		if entry == textparse.EntryHistogram {
+			_, _, integers, floats := parser.Histogram()
+			_, err = appender.AppendHistogram(0, builder.Labels(), scrape.at.UnixMilli(), integers, floats)
+		} else {
+			_, _, value := parser.Series()
+			_, err = appender.Append(0, builder.Labels(), scrape.at.UnixMilli(), value)
+		}
+		if err != nil {
 			return err
 		}
 	}
