@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) path(name string) string           { return filepath.Join(w.dir, name) }
+func (w *world) path(name string) string           { return w.dir + "/" + name }
 func (w *world) write(name string, content []byte) { write(w.t, content, w.dir, name) }
 
 // binary is a program that make e2e has built.
@@ -147,12 +147,27 @@ func (w *world) prepareExporter() {
 	w.write("exporter/web.yml", encoded(w.t, web))
 }
 
+// start starts a service as a file for Docker Compose does, its folders being
+// here, and with more arguments.
+func (w *world) start(compose, service string, args ...string) *process {
+	w.t.Helper()
+	folders := strings.NewReplacer(
+		"=/etc/petra_exporter/", "="+w.path("exporter/"), "=/var/lib/petra_exporter/", "="+w.path("exporter/"), "=/run/secrets/petra-api-key", "="+w.path("exporter/api-key"),
+		"=/etc/alertmanager/", "="+w.path("alertmanager/"), "=/alertmanager", "="+w.path("alertmanager/data"),
+		"=/etc/prometheus/", "="+w.path("prometheus/"), "=/prometheus", "="+w.path("prometheus/data"),
+	)
+	var command []string
+	for _, argument := range child(child(child(w.shipped(compose), "services"), service), "command").Content {
+		command = append(command, folders.Replace(argument.Value))
+	}
+	return start(w.t, service, binary(service), append(append(command, "--web.listen-address=127.0.0.1:0"), args...)...)
+}
+
 // startExporter starts an exporter with the files that are there.
 func (w *world) startExporter() {
 	w.t.Helper()
-	w.exporter = start(w.t, "petra_exporter", binary("petra_exporter"), "--config.file="+w.path("exporter/petra_exporter.yml"),
-		"--petra.api-url="+w.url, "--petra.api-key-file="+w.path("exporter/api-key"), "--state.file="+w.path("exporter/state.json"), "--web.config.file="+w.path("exporter/web.yml"),
-		"--web.listen-address=127.0.0.1:0", "--scrape.timeout-offset="+scale.Duration(500*time.Millisecond).String())
+	w.exporter = w.start("docker-compose.key.yml", "petra_exporter", "--petra.api-url="+w.url, "--web.config.file="+w.path("exporter/web.yml"),
+		"--scrape.timeout-offset="+scale.Duration(500*time.Millisecond).String())
 	w.door.to(w.exporter.addr)
 }
 
@@ -168,8 +183,7 @@ func (w *world) startAlertmanager() {
 		w.t.Fatal(err)
 	}
 	w.write("alertmanager/petra.tmpl", template)
-	w.alertmanager = start(w.t, "alertmanager", binary("alertmanager"), "--config.file="+w.path("alertmanager/alertmanager.yml"),
-		"--storage.path="+w.path("alertmanager/data"), "--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")
+	w.alertmanager = w.start("docker-compose.yml", "alertmanager")
 }
 
 // startPrometheus starts Prometheus with the shipped files. The flags are those
@@ -182,8 +196,7 @@ func (w *world) startPrometheus() {
 	w.replace(config, "alertmanager:9093", w.alertmanager.addr)
 	w.replace(config, "petra_exporter:9984", w.door.addr())
 	w.write("prometheus/prometheus.yml", encoded(w.t, config))
-	w.prometheus = start(w.t, "prometheus", binary("prometheus"), "--config.file="+w.path("prometheus/prometheus.yml"),
-		"--storage.tsdb.path="+w.path("prometheus/data"), "--web.listen-address=127.0.0.1:0",
+	w.prometheus = w.start("docker-compose.yml", "prometheus",
 		"--query.lookback-delta="+scale.Duration(5*time.Minute).String(),
 		"--rules.alert.resend-delay="+scale.Duration(time.Minute).String(),
 		"--rules.alert.for-grace-period="+scale.Duration(10*time.Minute).String(),
