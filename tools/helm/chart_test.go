@@ -155,12 +155,7 @@ func TestFiles(t *testing.T) {
 
 // The exporter takes its flags and its configuration.
 func TestExporter(t *testing.T) {
-	exporter := filepath.Join(t.TempDir(), "petra_exporter")
-	build := exec.Command("go", "build", "-o", exporter, ".")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	exporter := build(t)
 	each(t, func(t *testing.T, r resources) {
 		config := filepath.Join(t.TempDir(), "petra_exporter.yml")
 		if err := os.WriteFile(config, []byte(r.config.Data["petra_exporter.yml"]), 0o600); err != nil {

@@ -34,12 +34,28 @@ image: {repository: registry.example/petra_exporter, tag: 1.2.3, pullPolicy: Alw
 imagePullSecrets: [{name: registry}]
 apiKey: {value: "a key: with \"quotes\"", secretKey: key.txt}
 config:
-  api: {requests_per_minute: 5, timeout: 20s}
+  api:
+    url: https://api.petrasecurity.com
+    requests_per_minute: 5
+    timeout: 20s
+    tls_config: {ca_file: /etc/petra_exporter_web/ca.pem, server_name: api.example, min_version: TLS12, max_version: TLS13, insecure_skip_verify: false}
+    proxy_url: http://proxy.example:3128
+    no_proxy: example.com
+    follow_redirects: false
+    proxy_from_environment: false
   tenants: [{id: ZZk90t}, {id: a1b2c3d4-5e6f-7890-abcd-ef1234567890}]
-  since: "2026-01-01"
+  since: 2026-01-01
+  remediated_statuses: [REMEDIATED]
   closed_statuses: [FALSE_POSITIVE]
+  open_statuses: []
+  max_staleness: 1h30m
+  max_open_incidents: 10000000
+  recent_window: 0
+  max_recent_incidents: 5000
+  native_histograms: true
+  open_incident_user: true
 extraArgs: [--log.format=json, "--web.max-requests=10"]
-env: [{name: HTTPS_PROXY, value: "http://proxy.example:3128"}]
+env: [{name: HTTPS_PROXY, valueFrom: {secretKeyRef: {name: petra-proxy, key: url}}}]
 webConfigSecret: petra-web
 persistence: {storageClass: fast, size: 2Gi, accessMode: ReadWriteOncePod}
 service: {port: 80, annotations: {a: b}, labels: {team: soc}}
@@ -86,6 +102,18 @@ func helm(t *testing.T, values string, args ...string) (string, error) {
 		t.Fatalf("%v; make helm builds it", err)
 	}
 	return out.String() + log.String(), err
+}
+
+// build builds the exporter.
+func build(t *testing.T) string {
+	t.Helper()
+	exporter := filepath.Join(t.TempDir(), "petra_exporter")
+	build := exec.Command("go", "build", "-o", exporter, ".")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return exporter
 }
 
 // resources are those of the chart, each in its own type, nil where there is none.
