@@ -1,0 +1,54 @@
+package helm
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The commands that install the chart run as they stand, in the repository's folder:
+// here they render it. Each takes an image that a reader has built; none is published.
+func TestDocumentedCommands(t *testing.T) {
+	helm, err := filepath.Abs(root + ".cache/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := read(t, "VERSION")
+	for _, file := range []string{"README.md", "docs/install.md"} {
+		text := strings.ReplaceAll(read(t, file), "\\\n", "")
+		registry := regexp.MustCompile(`(?m)^REGISTRY=\S+`).FindString(text)
+		commands := regexp.MustCompile(`(?m)^helm upgrade --install .*$`).FindAllString(text, -1)
+		if registry == "" || len(commands) == 0 {
+			t.Errorf("%s sets %q and has %d commands", file, registry, len(commands))
+		}
+		for _, command := range commands {
+			shell := exec.Command("sh", "-euc", registry+"\n"+strings.Replace(command, "upgrade --install", "template", 1))
+			shell.Dir = root
+			shell.Env = append(os.Environ(), "PATH="+helm+":"+os.Getenv("PATH"))
+			out, err := shell.CombinedOutput()
+			want := `image: "` + strings.TrimPrefix(registry, "REGISTRY=") + "/petra_exporter:" + strings.TrimSpace(version) + `"`
+			if err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%s: %s: %v, without %s\n%s", file, command, err, want, out)
+			}
+		}
+	}
+	files := regexp.MustCompile(`--from-file=(\S+\.json)`).FindAllStringSubmatch(read(t, "dashboards/README.md"), -1)
+	if len(files) == 0 {
+		t.Error("dashboards/README.md makes no ConfigMap")
+	}
+	for _, file := range files {
+		read(t, file[1])
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Error(err)
+	}
+	return string(content)
+}
