@@ -2,6 +2,12 @@ package collector
 
 import "time"
 
+// What docs/reliability.md says of clients.
+const (
+	MaxConnections = maxConnections
+	MaxWriting     = maxWriting
+)
+
 // SetClock replaces the clock, and returns what puts it back.
 func SetClock(now func() time.Time) (restore func()) {
 	clock = now
