@@ -61,6 +61,7 @@ func TestValuesRefused(t *testing.T) {
 		"extraArgs: [log.level=debug]":                          "/extraArgs/0",
 		"extraArgs: --log.level=debug":                          "/extraArgs",
 		"env: {HTTPS_PROXY: a}":                                 "/env",
+		"env: [{name: PETRA_API_KEY, value: SECRET}]":           "apiKey.existingSecret",
 		"persistence: {size: large}":                            "/persistence/size",
 		"persistence: {accessMode: ReadOnlyMany}":               "/persistence/accessMode",
 		"service: {port: '9984'}":                               "/service/port",
