@@ -1029,12 +1029,32 @@ func TestKill(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	p.wait()
 	var written time.Time
-	for range *kills {
+	struck := 0 // while the file was written
+	for i := range *kills {
+		before := unfinished(t, folder)
+		begun := func() bool {
+			return slices.ContainsFunc(unfinished(t, folder), func(name string) bool { return !slices.Contains(before, name) })
+		}
 		p := launch(t, keyEnv, args...)
-		// A process writes the file when it begins: that is within these milliseconds.
-		time.Sleep(time.Duration(mathrand.IntN(60)) * time.Millisecond)
+		// A process writes the file when it begins, within these milliseconds. Half
+		// of the kills come as soon as some of it is there.
+		if i%2 == 0 {
+			p.eventually("it writes the file", func() bool {
+				for range 1000 { // without a pause: the write is over soon
+					if begun() {
+						return true
+					}
+				}
+				return strings.Contains(p.log.String(), "Listening on")
+			})
+		} else {
+			time.Sleep(time.Duration(mathrand.IntN(60)) * time.Millisecond)
+		}
 		p.signal(syscall.SIGKILL)
 		p.wait()
+		if begun() {
+			struck++
+		}
 		content, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -1055,6 +1075,10 @@ func TestKill(t *testing.T) {
 		}
 		written = state.Written
 	}
+	t.Logf("%d kills, %d of them while the file was written", *kills, struck)
+	if struck == 0 {
+		t.Error("no kill has struck a write")
+	}
 	p = start(t, keyEnv, args...)
 	p.scrape()
 	if strings.Contains(p.log.String(), "set aside") {
@@ -1065,6 +1089,21 @@ func TestKill(t *testing.T) {
 	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 2 {
 		t.Errorf("in the folder, want the file and its lock: %v, %v", entries, err)
 	}
+}
+
+// unfinished are the files of writes that have begun.
+func unfinished(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && strings.HasPrefix(entry.Name(), ".tmp-") && info.Size() > 0 {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
 }
 
 // TestDiskFull: a state file that cannot be written whole is told, and the old

@@ -44,7 +44,7 @@ func (e *exporter) atOnce() samples {
 // TestStateKeepsAll: store, file, store gives an equal exposition, in worlds
 // with withdrawn, truncated, returned and dropped tenants and incidents.
 func TestStateKeepsAll(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "state.json")
