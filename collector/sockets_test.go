@@ -18,7 +18,7 @@ import (
 )
 
 // TestNothingIsLeft holds on real sockets that no fault leaves a goroutine or a
-// file descriptor.
+// file descriptor: while it serves, over a reload, and at a stop in the middle.
 func TestNothingIsLeft(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	files := openFiles(t)
@@ -27,34 +27,50 @@ func TestNothingIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	c := collector.New(ctx, log.NewNopLogger())
-	configure(t, c, server.URL)
-	ran := make(chan struct{})
-	go func() {
-		defer close(ran)
-		c.Run()
-	}()
-	asked := func(fault petratest.FaultKind) func() bool {
-		seen := len(api.Requests())
-		return func() bool {
-			c.Refresh()
-			return slices.ContainsFunc(api.Requests()[seen:], func(r petratest.Request) bool {
-				return r.Route == petratest.RouteIncidents && r.Fault == fault && (r.Status == 200 || fault != "")
-			})
-		}
-	}
-	eventually(t, "the first good answer", asked(""))
 	for _, kind := range petratest.FaultKinds() {
 		// A 429 without a header would be waited out for a minute.
-		api.SetFault(petratest.Fault{Kind: kind, RetryHeader: "Retry-After", RetryValue: "1"})
+		fault := petratest.Fault{Kind: kind, RetryHeader: "Retry-After", RetryValue: "1"}
+		ctx, cancel := context.WithCancel(t.Context())
+		c := collector.New(ctx, log.NewNopLogger())
+		configure(t, c, server.URL)
+		ran := make(chan struct{})
+		go func() {
+			defer close(ran)
+			c.Run()
+		}()
+		asked := func(fault petratest.FaultKind) func() bool {
+			seen := len(api.Requests())
+			return func() bool {
+				c.Refresh()
+				return slices.ContainsFunc(api.Requests()[seen:], func(r petratest.Request) bool {
+					return r.Route == petratest.RouteIncidents && r.Fault == fault && (r.Status == 200 || fault != "")
+				})
+			}
+		}
+		eventually(t, "the first good answer", asked(""))
+		api.SetFault(fault)
 		eventually(t, string(kind)+" strikes", asked(kind))
+		configure(t, c, server.URL)
+		eventually(t, string(kind)+" strikes after a reload", asked(kind))
 		api.ClearFault()
 		eventually(t, "it recovers from "+string(kind), asked(""))
 		eventually(t, "no descriptor is left of "+string(kind), func() bool { return openFiles(t) <= files+1 }) // the server listens on one
+		api.SetFault(fault)
+		seen := len(api.Requests())
+		refreshed := make(chan struct{})
+		go func() {
+			defer close(refreshed)
+			for len(api.Requests()) == seen && ctx.Err() == nil {
+				c.Refresh()
+			}
+		}()
+		eventually(t, string(kind)+" strikes before the stop", func() bool { return len(api.Requests()) > seen })
+		cancel()
+		<-ran
+		<-refreshed
+		api.ClearFault()
+		eventually(t, "no descriptor is left after a stop at "+string(kind), func() bool { return openFiles(t) <= files+1 })
 	}
-	cancel()
-	<-ran
 	server.Close()
 	eventually(t, "no descriptor is left", func() bool { return openFiles(t) <= files })
 	goleak.VerifyNone(t, before)
