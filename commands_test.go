@@ -51,6 +51,7 @@ func TestBadCommands(t *testing.T) {
 		"doctor --prometheus.url=prometheus":  "--prometheus.url: must be a URL",
 		"--prometheus.url=http://x":           "unknown long flag '--prometheus.url'",
 		"--config.check serve":                "unexpected serve: no command; one stands before its own flags, see --help",
+		"backfill --demo --output=":           "petra_exporter: --output: must name a file, such as history.om\n",
 		"doctor --petra.api-url=http://x.com": "",
 	} {
 		status, stdout, stderr := execute(t, keyEnv, strings.Fields(args)...)

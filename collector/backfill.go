@@ -55,6 +55,9 @@ func (o BackfillOptions) Validate() error {
 }
 
 func (o BackfillOptions) plan(now time.Time) (p backfillPlan, err error) {
+	if o.Output == "" { // such as of a variable that is not set
+		return p, errors.New("--output: must name a file, such as history.om")
+	}
 	if p.start, err = backfillTime(o.Start, time.Time{}); err != nil {
 		return p, fmt.Errorf("--start: %w", err)
 	}
@@ -171,10 +174,10 @@ func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun tim
 	if size.samples == 0 {
 		return fmt.Errorf("no incident is known that was raised until %s: there is nothing to write", plan.end.UTC().Format(time.RFC3339))
 	}
-	level.Info(r.logger).Log("msg", "writing", "file", o.Output, "size", megabytes(size.bytes), "samples", size.samples,
+	level.Info(r.logger).Log("msg", "writing", "file", o.Output, "size", formatSize(size.bytes), "samples", size.samples,
 		"start", h.time(0).UTC().Format(time.RFC3339), "end", h.time(h.steps-1).UTC().Format(time.RFC3339), "step", o.Step)
 	if size.bytes > maxBackfillBytes && !o.Force {
-		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", megabytes(size.bytes), megabytes(maxBackfillBytes))
+		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", formatSize(size.bytes), formatSize(maxBackfillBytes))
 	}
 	p := newProgress(r.logger, o.Terminal, "writing", size.bytes)
 	defer p.end()
@@ -185,6 +188,9 @@ func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun tim
 	return nil
 }
 
-func megabytes(n int64) string {
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+func formatSize(bytes int64) string {
+	if bytes >= 1e9 {
+		return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
 }

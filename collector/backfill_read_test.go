@@ -209,7 +209,7 @@ func (f onWrite) Write(p []byte) (int, error) {
 // interrupted while it is written leaves nothing behind.
 func TestBackfillTooLarge(t *testing.T) {
 	for force, want := range map[bool]string{
-		false: " would be written, more than 10000.0 MB; choose a longer --step, a later --start or fewer of --metric, or say --force",
+		false: " GB would be written, more than 10.0 GB; choose a longer --step, a later --start or fewer of --metric, or say --force",
 		true:  "interrupted",
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -241,6 +241,7 @@ func TestBackfillOptions(t *testing.T) {
 		change func(*collector.BackfillOptions)
 		want   string
 	}{
+		{func(o *collector.BackfillOptions) { o.Output = "" }, "--output: must name a file, such as history.om"},
 		{func(o *collector.BackfillOptions) { o.Start = "yesterday" }, `--start: "yesterday" is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds`},
 		{func(o *collector.BackfillOptions) { o.End = "2026-02-30" }, `--end: "2026-02-30" is no time; give `},
 		{func(o *collector.BackfillOptions) { o.End = "1767225600000" }, `--end: "1767225600000" is no time; give `},
@@ -259,7 +260,7 @@ func TestBackfillOptions(t *testing.T) {
 		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=a", "job=b"} }, `--label: "job" is set by the exporter, or twice`},
 		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=\xff"} }, `--label: the value of "job" is no UTF-8`},
 	} {
-		o := collector.BackfillOptions{Step: "1h", Metrics: []string{"raised"}, Labels: []string{"job=petra"}, RequestsPerMinute: 4}
+		o := collector.BackfillOptions{Output: "history.om", Step: "1h", Metrics: []string{"raised"}, Labels: []string{"job=petra"}, RequestsPerMinute: 4}
 		if err := o.Validate(); err != nil {
 			t.Fatal(err)
 		}
