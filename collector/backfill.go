@@ -48,6 +48,14 @@ type backfillPlan struct {
 	labels     []*dto.LabelPair
 }
 
+// sampleFrom is the first sample from a time on. Samples lie on multiples of the
+// step, so that a second run repeats them.
+func (p backfillPlan) sampleFrom(at time.Time) time.Time {
+	step := int64(p.step / time.Second)
+	from := max(earliestSample, at.Add(time.Second-1).Unix())
+	return time.Unix((from+step-1)/step*step, 0)
+}
+
 // Validate returns an error that names the flag of a bad option.
 func (o BackfillOptions) Validate() error {
 	_, err := o.plan(time.Now())
@@ -68,12 +76,22 @@ func (o BackfillOptions) plan(now time.Time) (p backfillPlan, err error) {
 		return p, fmt.Errorf("--end: %s lies in the future; leave it out for now", o.End)
 	}
 	if !p.start.Before(p.end) {
-		return p, fmt.Errorf("--start: %s is not before the end, %s", o.Start, p.end.UTC().Format(time.RFC3339))
+		return p, fmt.Errorf("--start: %s is not before the end, %s", o.Start, rfc3339(p.end))
 	}
 	step, err := model.ParseDuration(o.Step)
 	p.step = time.Duration(step)
 	if err != nil || p.step < time.Second || p.step%time.Second != 0 {
 		return p, fmt.Errorf("--step: %q must be whole seconds, at least 1s, such as 15m, 1h or 1d", o.Step)
+	}
+	earliest := time.Unix(earliestSample, 0)
+	if p.end.Before(earliest) {
+		return p, fmt.Errorf("--end: %s is before %s, the first time that can be written", o.End, rfc3339(earliest))
+	}
+	if p.sampleFrom(p.start).After(p.end) {
+		if p.start.After(earliest) {
+			earliest = p.start
+		}
+		return p, fmt.Errorf("--step: no multiple of %s lies between %s and %s, and samples lie there only; choose a shorter --step or a longer range", o.Step, rfc3339(earliest), rfc3339(p.end))
 	}
 	if o.RequestsPerMinute < 1 {
 		return p, fmt.Errorf("--requests-per-minute: %d must be at least 1", o.RequestsPerMinute)
@@ -172,10 +190,10 @@ func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun tim
 		return err
 	}
 	if size.samples == 0 {
-		return fmt.Errorf("no incident is known that was raised until %s: there is nothing to write", plan.end.UTC().Format(time.RFC3339))
+		return fmt.Errorf("until %s no incident counts in %s: there is nothing to write", rfc3339(h.time(h.steps-1)), strings.Join(o.Metrics, ", "))
 	}
 	level.Info(r.logger).Log("msg", "writing", "file", o.Output, "size", formatSize(size.bytes), "samples", size.samples,
-		"start", h.time(0).UTC().Format(time.RFC3339), "end", h.time(h.steps-1).UTC().Format(time.RFC3339), "step", o.Step)
+		"start", rfc3339(h.time(0)), "end", rfc3339(h.time(h.steps-1)), "step", o.Step)
 	if size.bytes > maxBackfillBytes && !o.Force {
 		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", formatSize(size.bytes), formatSize(maxBackfillBytes))
 	}
@@ -187,6 +205,8 @@ func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun tim
 	level.Info(r.logger).Log("msg", "written; make blocks of it with promtool tsdb create-blocks-from openmetrics", "file", o.Output)
 	return nil
 }
+
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func formatSize(bytes int64) string {
 	if bytes >= 1e9 {

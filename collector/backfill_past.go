@@ -121,15 +121,8 @@ func newHistory(s *store, plan backfillPlan, begun time.Time) *history {
 	if h.start.IsZero() {
 		h.start = first.Add(-plan.step)
 	}
-	if earliest := time.Unix(earliestSample, 0); h.start.Before(earliest) {
-		h.start = earliest
-	}
-	// Samples lie on multiples of the step, so that a second run repeats them.
-	step := int64(plan.step / time.Second)
-	h.start = time.Unix((h.start.Add(time.Second-1).Unix()+step-1)/step*step, 0)
-	if !h.end.Before(h.start) {
-		h.steps = int(h.end.Sub(h.start)/plan.step) + 1
-	}
+	h.start = plan.sampleFrom(h.start)
+	h.steps = int(h.end.Sub(h.start)/plan.step) + 1
 	return h
 }
 

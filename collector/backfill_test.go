@@ -363,6 +363,7 @@ func TestBackfillRange(t *testing.T) {
 			"end":           {"", fmt.Sprintf("%d.5", at(-9).Add(-time.Second).Unix()), "1h", time.Hour, at(-10), story{{at(-51), 0}, {at(-50), 1}, {at(-19), 2}, {at(-10), 3}}},
 			"dates":         {at(-36).Format(time.DateOnly), at(-12).Format(time.DateOnly), "1h", time.Hour, at(-12), story{{at(-36), 1}, {at(-19), 2}}},
 			"longer step":   {"", "", "12h", 12 * time.Hour, at(0), story{{at(-60), 0}, {at(-48), 1}, {at(-12), 2}, {at(0), 4}}},
+			"one sample":    {at(-20).Format(time.RFC3339), at(-20).Add(time.Minute).Format(time.RFC3339), "1h", time.Hour, at(-20), story{{at(-20), 1}}},
 			"shorter step":  {at(-20).Format(time.RFC3339), at(-19).Format(time.RFC3339), "15s", 15 * time.Second, at(-19), story{{at(-20), 1}, {at(-20).Add(15 * time.Second), 2}}},
 		} {
 			b := backfill{
@@ -375,9 +376,27 @@ func TestBackfillRange(t *testing.T) {
 			}
 			past.want(t, `petra_incidents_raised_total{tenant_id="A"}`, c.every, c.until, c.want)
 		}
-		b := backfill{api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), options: collector.BackfillOptions{End: "1999-12-31"}}
-		if text := b.run(t); text != "" || b.err == nil || !strings.Contains(b.err.Error(), "no incident is known that was raised until 1999-12-31T00:00:00Z") {
-			t.Errorf("nothing: %v\n%s", b.err, text)
+	})
+}
+
+// TestBackfillNothing: the error says until when, and of what, there is nothing.
+func TestBackfillNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleepUntil(epochNoon)
+		at := func(hours int) string { return epochNoon.Add(time.Duration(hours) * time.Hour).Format(time.RFC3339) }
+		for name, c := range map[string]struct {
+			options collector.BackfillOptions
+			want    string
+		}{
+			"before all":      {collector.BackfillOptions{End: "2025-01-01"}, "until 2025-01-01T00:00:00Z no incident counts in raised, open, dwell: "},
+			"none remediated": {collector.BackfillOptions{Metrics: []string{"dwell"}, End: at(-49)}, "until " + at(-49) + " no incident counts in dwell: "},
+			// The last sample is before the end.
+			"after the last sample": {collector.BackfillOptions{Step: "1d", End: at(-50)}, "until 2026-01-08T00:00:00Z no incident counts in raised, open, dwell: "},
+		} {
+			b := backfill{api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), options: c.options}
+			if text := b.run(t); text != "" || b.err == nil || b.err.Error() != c.want+"there is nothing to write" {
+				t.Errorf("%s: %v, want %s\n%s", name, b.err, c.want, text)
+			}
 		}
 	})
 }
