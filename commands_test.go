@@ -137,6 +137,7 @@ func TestDoctorCommand(t *testing.T) {
 	t.Parallel()
 	api, url := newAPI(t)
 	good := tempFile(t, "petra.yml", "open_statuses: [ACTIVE]\n")
+	withKey := tempFile(t, "petra.yml", "api: {authorization: {credentials: "+badKey+"}}\n")
 	prometheus := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(prometheus.Close)
 	for name, c := range map[string]struct {
@@ -146,19 +147,21 @@ func TestDoctorCommand(t *testing.T) {
 		want   string
 	}{
 		"good":       {keyEnv, []string{"--petra.api-url=" + url, "--config.file=" + good}, 0, "\nok      statuses "},
+		"two keys":   {keyEnv, []string{"--petra.api-url=" + url, "--config.file=" + withKey}, 1, "\nok      key            from api.authorization of " + withKey + "\n"},
+		"demo's key": {keyEnv, []string{"--demo", "--config.file=" + withKey}, 1, "\nok      key            from the demo\n"},
 		"before":     {keyEnv, []string{"--petra.tenant=a", "--petra.api-url=" + url}, 1, "\nwrong   tenants        the key does not see a (is it A?): "},
 		"demo":       {nil, []string{"--demo"}, 1, "\nok      /v1/tenants    8 tenants, 1 of them paused\n"},
 		"good demo":  {nil, []string{"--demo", "--config.file=" + good}, 0, "\nok      /v1/tenants    8 tenants, 1 of them paused\n"},
 		"no key":     {nil, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: name it with "},
 		"bad key":    {[]string{"PETRA_API_KEY=" + badKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key accepted   the API refuses the key (401): "},
-		"broken key": {[]string{"PETRA_API_KEY=" + goodKey + "\n" + goodKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: inline holds a space, "},
+		"broken key": {[]string{"PETRA_API_KEY=" + goodKey + "\n" + goodKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: PETRA_API_KEY holds a space, "},
 	} {
 		args := append([]string{"doctor"}, c.args...)
 		if name == "before" {
 			args = append(c.args, "doctor")
 		}
 		status, stdout, stderr := execute(t, c.env, args...)
-		if status != c.status || stderr != "" || !strings.Contains(stdout, c.want) {
+		if status != c.status || stderr != "" || !strings.Contains(stdout, c.want) || strings.Contains(stdout, badKey) {
 			t.Errorf("%s: status %d, want %d and %q: %s%s", name, status, c.status, c.want, stdout, stderr)
 		}
 	}

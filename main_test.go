@@ -821,7 +821,7 @@ func TestKeys(t *testing.T) {
 	}{
 		"none":             {nil, nil, "no usable API key" + advice},
 		"empty variable":   {[]string{"PETRA_API_KEY="}, nil, "no usable API key" + advice},
-		"broken variable":  {[]string{"PETRA_API_KEY=" + badKey + " x"}, nil, "holds a space, a line break or another character that no key has" + advice},
+		"broken variable":  {[]string{"PETRA_API_KEY=" + badKey + " x"}, nil, "no usable API key: PETRA_API_KEY holds a space, a line break or another character that no key has" + advice},
 		"missing file":     {keyEnv, []string{"--petra.api-key-file=" + missing}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
 		"empty file":       {keyEnv, []string{"--petra.api-key-file=" + empty}, "no usable API key: file " + empty + " is empty" + advice},
 		"unreadable file":  {keyEnv, []string{"--petra.api-key-file=" + dir}, "no usable API key: unable to read file " + dir + ": read " + dir + ": is a directory" + advice},

@@ -49,7 +49,7 @@ type APIConfig struct {
 	RequestsPerMinute int
 	Timeout           time.Duration // of one request
 	HTTP              config.HTTPClientConfig
-	Key               config.SecretReader // nil where none was named
+	Key               config.SecretReader // nil where none was named; its description says where it is from
 	KeyFile           string              // the file that holds Key, if one does
 }
 
@@ -102,6 +102,7 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 		}
 		if cfg.API.Key != nil && cfg.API.KeyFile == "" {
 			cfg.API.KeyFile = file // which has the key itself
+			cfg.API.Key = keyFrom{cfg.API.Key, "api.authorization of " + file}
 		}
 	}
 	if o.APIURL != "" {
@@ -123,7 +124,7 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	case o.APIKeyFile != "":
 		cfg.API.Key, cfg.API.KeyFile = config.NewFileSecret(o.APIKeyFile), o.APIKeyFile
 	case cfg.API.Key == nil && o.APIKey != "":
-		cfg.API.Key = config.NewInlineSecret(o.APIKey)
+		cfg.API.Key = keyFrom{config.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
 	}
 	if proxy := cfg.API.HTTP.ProxyURL.URL; cfg.API.URL.Scheme == "http" && proxy != nil && !loopback(proxy.Hostname()) {
 		return nil, errors.New("api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://")
@@ -134,10 +135,18 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 			return nil, err
 		}
 		cfg.API, cfg.Tenants = defaultAPI(), nil
-		cfg.API.URL, cfg.API.Key = u, config.NewInlineSecret("demo") // any key will do
+		cfg.API.URL, cfg.API.Key = u, keyFrom{config.NewInlineSecret("demo"), "the demo"} // any key will do
 	}
 	return cfg, nil
 }
+
+// keyFrom is a key that says where it stands: an inline one says only that.
+type keyFrom struct {
+	config.SecretReader
+	place string
+}
+
+func (k keyFrom) Description() string { return k.place }
 
 // plain reports whether the tenants are few enough to read each whole at every
 // scrape.

@@ -449,7 +449,7 @@ func TestGoodConfig(t *testing.T) {
 }
 
 // TestKeyPrecedence holds that the flag comes before the configuration, and
-// that before the environment.
+// that before the environment, and that the key says where it is from.
 func TestKeyPrecedence(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "of-flag")
@@ -460,23 +460,39 @@ func TestKeyPrecedence(t *testing.T) {
 	}
 	inline := "api: {authorization: {credentials: config}}"
 	inFile := "api: {authorization: {credentials_file: " + filepath.Join(dir, "of-config") + "}}"
+	ofConfig, ofFlag := "api.authorization of "+filepath.Join(dir, "petra.yml"), "file "+file
 	for name, c := range map[string]struct {
-		yaml, flag, env, want string
+		yaml, flag, env, demo string
+		want, from            string
 	}{
-		"none":           {"", "", "", ""},
-		"env":            {"", "", "env", "env"},
-		"config":         {inline, "", "", "config"},
-		"config file":    {inFile, "", "", "config-file"},
-		"config and env": {inline, "", "env", "config"},
-		"file and env":   {inFile, "", "env", "config-file"},
-		"flag":           {"", file, "", "flag"},
-		"flag and env":   {"", file, "env", "flag"},
-		"all":            {inline, file, "env", "flag"},
+		"none":           {},
+		"env":            {env: "env", want: "env", from: "PETRA_API_KEY"},
+		"config":         {yaml: inline, want: "config", from: ofConfig},
+		"config file":    {yaml: inFile, want: "config-file", from: "file " + filepath.Join(dir, "of-config")},
+		"config and env": {yaml: inline, env: "env", want: "config", from: ofConfig},
+		"file and env":   {yaml: inFile, env: "env", want: "config-file", from: "file " + filepath.Join(dir, "of-config")},
+		"flag":           {flag: file, want: "flag", from: ofFlag},
+		"flag and env":   {flag: file, env: "env", want: "flag", from: ofFlag},
+		"all":            {yaml: inline, flag: file, env: "env", want: "flag", from: ofFlag},
+		"demo":           {yaml: inline, flag: file, env: "env", demo: "http://127.0.0.1:1", want: "demo", from: "the demo"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := mustLoad(t, c.yaml, collector.Overrides{APIKeyFile: c.flag, APIKey: c.env})
+			yaml := filepath.Join(dir, "petra.yml")
+			if err := os.WriteFile(yaml, []byte(c.yaml), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cfg, err := collector.LoadConfig(yaml, collector.Overrides{APIKeyFile: c.flag, APIKey: c.env, Demo: c.demo})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got := readKey(t, cfg); got != c.want {
 				t.Errorf("got the key %q, want %q", got, c.want)
+			}
+			if c.want == "" {
+				return
+			}
+			if got := cfg.API.Key.Description(); got != c.from {
+				t.Errorf("the key is from %q, want %q", got, c.from)
 			}
 		})
 	}

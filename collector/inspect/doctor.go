@@ -160,8 +160,6 @@ func (d *doctor) key(ctx context.Context, cfg *collector.Config, client *petra.C
 		d.wrong(checkKey, err.Error(), nameTheKey)
 	case err != nil:
 		d.wrong(checkKey, printable(err.Error()), fmt.Sprintf("it must hold the key alone, in one line, and be readable by this user (uid %d); or %s", os.Getuid(), nameTheKey))
-	case cfg.API.Key.Immutable():
-		d.ok(checkKey, "from the configuration or PETRA_API_KEY")
 	default:
 		d.ok(checkKey, "from %s", printable(cfg.API.Key.Description()))
 	}
