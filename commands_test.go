@@ -42,16 +42,32 @@ func TestCommandHelp(t *testing.T) {
 func TestBadCommands(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"tenant":                              "unexpected tenant: no command; ",
+		"tenant":                              "unexpected tenant: there is no such command; there are help, serve, backfill, tenants, doctor",
+		"petra.yml":                           "unexpected petra.yml: there is no such command; ",
+		"--demo petra.yml tenants":            "unexpected petra.yml: there is no such command; ",
 		"tenants --format=xml":                `--format: "xml" is none of table, json, yaml`,
-		"tenants --web.listen-address=:1":     "unknown long flag '--web.listen-address'",
-		"tenants --config.check":              "unknown long flag '--config.check'",
-		"tenants doctor":                      "unexpected doctor",
-		"doctor --format=json":                "unknown long flag '--format'",
+		"tenants foo --demo":                  "unexpected foo: tenants takes flags only",
+		"tenants doctor":                      "unexpected doctor: tenants takes flags only",
+		"serve petra.yml":                     "unexpected petra.yml: serve takes flags only",
+		"backfill --output=x extra":           "unexpected extra: backfill takes flags only",
+		"tenants --web.listen-address=:1":     "unknown long flag '--web.listen-address': it is one of serve, not of tenants",
+		"tenants --config.check":              "unknown long flag '--config.check': it is one of serve, not of tenants",
+		"doctor --format=json":                "unknown long flag '--format': it is one of tenants, not of doctor",
+		"serve --no-force":                    "unknown long flag '--no-force': it is one of backfill, not of serve",
 		"doctor --prometheus.url=prometheus":  "--prometheus.url: must be a URL",
-		"--prometheus.url=http://x":           "unknown long flag '--prometheus.url'",
-		"--config.check serve":                "unexpected serve: no command; one stands before its own flags, see --help",
-		"backfill --demo --output=":           "petra_exporter: --output: must name a file, such as history.om\n",
+		"--prometheus.url=http://x":           "unknown long flag '--prometheus.url': it is one of doctor; name that command before it",
+		"--output=x backfill":                 "unknown long flag '--output': it is one of backfill; name that command before it",
+		"--demo --format=json tenants":        "unknown long flag '--format': it is one of tenants; name that command before it",
+		"--config.check serve":                "unexpected serve: a command stands before the flags that not all commands have",
+		"--web.max-requests=1 tenants":        "unexpected tenants: a command stands before the flags that not all commands have",
+		"--outptu=x":                          "unknown long flag '--outptu'; see --help",
+		"backfill -x":                         "unknown short flag '-x'; see --help",
+		"tenants @missing":                    "failed to open arguments file \"missing\": open missing: no such file or directory\n",
+		"backfill --output":                   "expected argument for flag '--output'\n",
+		"backfill --output --config.check":    "expected argument for flag '--output'\n",
+		"backfill --no-output=x":              "unknown long flag '--no-output'\n",
+		"backfill":                            "required flag(s) '--output' not provided",
+		"backfill --demo --output=":           "--output: must name a file, such as history.om",
 		"doctor --petra.api-url=http://x.com": "",
 	} {
 		status, stdout, stderr := execute(t, keyEnv, strings.Fields(args)...)
@@ -59,7 +75,7 @@ func TestBadCommands(t *testing.T) {
 			if status != 1 || stderr != "" || !strings.Contains(stdout, "wrong   configuration  --petra.api-url: must be https://") {
 				t.Errorf("%s: status %d: %s%s", args, status, stdout, stderr)
 			}
-		} else if status != 1 || stdout != "" || !strings.Contains(stderr, want) {
+		} else if status != 1 || stdout != "" || !strings.HasPrefix(strings.TrimPrefix(stderr, "petra_exporter: "), want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: status %d, want 1 and %q: %s%s", args, status, want, stdout, stderr)
 		}
 	}

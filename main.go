@@ -84,9 +84,8 @@ func run() int {
 	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
 	command, err := app.Parse(os.Args[1:])
 	switch {
-	case err != nil && strings.HasPrefix(err.Error(), "unexpected "):
-		err = fmt.Errorf("%w: no command; one stands before its own flags, see --help", err)
 	case err != nil:
+		err = explain(app, os.Args[1:], err)
 	case command == backfill.FullCommand():
 		err = b.Validate()
 	case command == server.FullCommand():

@@ -129,7 +129,7 @@ func backfillTime(text string, otherwise time.Time) (time.Time, error) {
 
 // backfillLabels are the labels that a scrape would add.
 func backfillLabels(texts []string) (labels []*dto.LabelPair, err error) {
-	taken := []string{"tenant_id", "live", "remediation_status", model.BucketLabel}
+	own := []string{"tenant_id", "live", "remediation_status", model.BucketLabel}
 	for _, text := range texts {
 		name, value, found := strings.Cut(text, "=")
 		switch {
@@ -137,13 +137,14 @@ func backfillLabels(texts []string) (labels []*dto.LabelPair, err error) {
 			return nil, fmt.Errorf("--label: %q must be NAME=VALUE, such as job=petra", text)
 		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, model.ReservedLabelPrefix):
 			return nil, fmt.Errorf("--label: %q is no name of a label", name)
-		case slices.Contains(taken, name):
-			return nil, fmt.Errorf("--label: %q is set by the exporter, or twice", name)
+		case slices.Contains(own, name):
+			return nil, fmt.Errorf("--label: %q is a label of the exporter's own; choose another name", name)
+		case slices.ContainsFunc(labels, func(l *dto.LabelPair) bool { return l.GetName() == name }):
+			return nil, fmt.Errorf("--label: %q is given twice; keep one", name)
 		}
 		if !utf8.ValidString(value) {
 			return nil, fmt.Errorf("--label: the value of %q is no UTF-8", name)
 		}
-		taken = append(taken, name)
 		labels = append(labels, &dto.LabelPair{Name: &name, Value: &value})
 	}
 	return labels, nil

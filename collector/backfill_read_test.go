@@ -259,8 +259,8 @@ func TestBackfillOptions(t *testing.T) {
 		{func(o *collector.BackfillOptions) { o.Labels = []string{"job"} }, `--label: "job" must be NAME=VALUE, such as job=petra`},
 		{func(o *collector.BackfillOptions) { o.Labels = []string{"a-b=c"} }, `--label: "a-b" is no name of a label`},
 		{func(o *collector.BackfillOptions) { o.Labels = []string{"__name__=c"} }, `--label: "__name__" is no name of a label`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"tenant_id=c"} }, `--label: "tenant_id" is set by the exporter, or twice`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=a", "job=b"} }, `--label: "job" is set by the exporter, or twice`},
+		{func(o *collector.BackfillOptions) { o.Labels = []string{"tenant_id=c"} }, `--label: "tenant_id" is a label of the exporter's own; choose another name`},
+		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=a", "job=b"} }, `--label: "job" is given twice; keep one`},
 		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=\xff"} }, `--label: the value of "job" is no UTF-8`},
 	} {
 		o := collector.BackfillOptions{Output: "history.om", Step: "1h", Metrics: []string{"raised"}, Labels: []string{"job=petra"}, RequestsPerMinute: 4}
