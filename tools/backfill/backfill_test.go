@@ -17,8 +17,8 @@ import (
 )
 
 var (
-	days     = flag.Int("days", 90, "the length of the history, with three incidents on each")
-	tenants  = flag.Int("tenants", 10, "how many; none should have more than 500 incidents")
+	days     = flag.Int("days", 90, "the length of the history; the demo has one of 730")
+	tenants  = flag.Int("tenants", 10, "how many the random organisation has; none should have more than 500 of its three incidents a day")
 	duration = flag.String("max-block-duration", "90d", "of promtool")
 )
 
@@ -28,23 +28,24 @@ const (
 	day  = 24 * time.Hour
 )
 
-// world is an organisation whose history ends at the hour, so that a change is
-// as far from a sample in each run.
-func world(hour time.Time) *petratest.World {
-	w := petratest.Random(3, petratest.RandomConfig{
-		Start: hour, Tenants: *tenants, Incidents: 3 * *days, Open: 8, FalsePositives: 0.1,
-		History: time.Duration(*days) * day,
-	})
+// still is the organisation as it is at the hour, for ever: no change comes, and
+// each is as far from a sample in each run.
+func still(w *petratest.World, hour time.Time) *petratest.World {
+	s := petratest.NewWorld()
+	for _, t := range w.Tenants() {
+		s.SetTenant(t)
+	}
 	for _, v := range w.Incidents(hour) {
-		w.Update(v.ID, func(in *petratest.Incident) { // nothing changes any more
+		w.Update(v.ID, func(in *petratest.Incident) {
 			for _, at := range []*time.Time{&in.RemediatedAt, &in.LiveChangedAt, &in.WithdrawnAt} {
 				if at.After(hour) {
 					*at = time.Time{}
 				}
 			}
+			s.Add(*in)
 		})
 	}
-	return w
+	return s
 }
 
 // over is when an incident was remediated and that was known.
@@ -58,6 +59,13 @@ func over(v petratest.View) time.Time {
 
 func dwell(v petratest.View) time.Duration {
 	return time.Duration(*v.DwellMinutes * float64(time.Minute))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // raised is how many incidents were raised after from, until to.
@@ -94,10 +102,27 @@ func bucket(seconds []float64, share float64) (lower, upper float64) {
 	return lower, lower // the highest bound stands for all above it
 }
 
-func TestBackfill(t *testing.T) {
-	exporter, promtool, prometheus := program(t, "petra_exporter"), program(t, ".cache/bin/promtool"), program(t, ".cache/bin/prometheus")
+// TestBackfillRandom writes all the history of a made-up organisation.
+func TestBackfillRandom(t *testing.T) {
 	hour := time.Now().Truncate(time.Hour)
-	w := world(hour)
+	hold(t, petratest.Random(3, petratest.RandomConfig{
+		Start: hour, Tenants: *tenants, Incidents: 3 * *days, Open: 8, FalsePositives: 0.1,
+		History: time.Duration(*days) * day,
+	}), hour, time.Time{})
+}
+
+// TestBackfillDemo writes the last days of the demo's two years: its counters
+// have counted before.
+func TestBackfillDemo(t *testing.T) {
+	hour := time.Now().Truncate(time.Hour)
+	hold(t, petratest.Demo(hour), hour, hour.Add(-time.Duration(*days)*day))
+}
+
+// hold writes the history of the world until the hour, from start or from the
+// first incident on, and compares.
+func hold(t *testing.T, w *petratest.World, hour, start time.Time) {
+	exporter, promtool, prometheus := program(t, "petra_exporter"), program(t, ".cache/bin/promtool"), program(t, ".cache/bin/prometheus")
+	w = still(w, hour)
 	views := w.Incidents(hour)
 	api, err := petratest.NewServer(petratest.NewAPI(w, petratest.Options{Keys: []string{key}, Limit: -1}))
 	if err != nil {
@@ -109,13 +134,17 @@ func TestBackfill(t *testing.T) {
 	write(t, config, "closed_statuses: [FALSE_POSITIVE]\napi: {requests_per_minute: 600}\n")
 	flags := []string{"--config.file=" + config, "--petra.api-url=" + api.URL}
 
-	took := run(t, exporter, append(flags, "backfill", "--output="+history, "--requests-per-minute=600",
+	since := "" // the first incident
+	if !start.IsZero() {
+		since = fmt.Sprint(start.Unix())
+	}
+	took := run(t, exporter, append(flags, "backfill", "--output="+history, "--start="+since, "--requests-per-minute=600",
 		"--label=job=petra", "--label=instance=petra", "--metric=raised", "--metric=incidents", "--metric=open", "--metric=dwell", "--metric=detection", "--metric=remediation")...)
 	info, err := os.Stat(history)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d incidents of %d days, all metrics: %.1f MB in %s", len(views), *days, float64(info.Size())/1e6, took.Round(time.Millisecond))
+	t.Logf("%d incidents, the history of %d days, all metrics: %.1f MB in %s", len(views), *days, float64(info.Size())/1e6, took.Round(time.Millisecond))
 	took = run(t, promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration="+*duration, history, data)
 	t.Logf("promtool: %s", took.Round(time.Millisecond))
 
@@ -134,7 +163,7 @@ scrape_configs:
 `)
 	p := serve(t, prometheus, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+data, "--storage.tsdb.retention.time=10y")
 	eventually(t, "the exporter is scraped, and knows all", func() bool {
-		return p.query(t, `min(count_over_time(petra_incidents_raised_total[4s])) >= 3 and on () petra_tenants{state="complete"} == `+strconv.Itoa(*tenants), time.Now(), "")[""] >= 3
+		return p.query(t, `min(count_over_time(petra_incidents_raised_total[4s])) >= 3 and on () petra_tenants{state="complete"} == `+strconv.Itoa(len(w.Tenants())), time.Now(), "")[""] >= 3
 	})
 	scraped := time.Now()
 
@@ -143,18 +172,21 @@ scrape_configs:
 			at := hour.Add(-time.Duration(n**days/12) * day)
 			// Of the window, the first sample is what the others are compared with.
 			// Prometheus then extrapolates over the step before it.
-			want := float64(raised(views, at.Add(-30*day+step), at))
+			first := later(at.Add(-30*day+step), start)
+			want := float64(raised(views, first, at))
 			got := p.query(t, "sum(increase(petra_incidents_raised_total[30d]))", at, "")[""]
 			t.Logf("%s: in 30 days %v were raised, Prometheus says %.3f", at.Format(time.DateTime), want, got)
-			if want == 0 || got < want-1e-6 || got > want*720/719+1e-6 {
+			if most := want * (1 + step.Hours()/at.Sub(first).Hours()); want == 0 || got < want-1e-6 || got > most+1e-6 {
 				t.Errorf("%s: %v raised in 30 days, want %v", at, got, want)
 			}
 			// Between changes, a histogram has a sample in three hours.
-			most, least := dwells(views, at.Add(-90*day), at), dwells(views, at.Add(-90*day+3*step), at)
+			first = later(at.Add(-90*day), start)
+			most, least := dwells(views, first, at), dwells(views, later(first, at.Add(-90*day+3*step)), at)
 			// Those that begin in the window are not extrapolated, others by up to
-			// f = 2160/2154 - 1: that moves a share p by p(1-p)f at most, which
-			// matters where a bound is reached by exactly 95 %.
-			const moved = 0.95 * 0.05 * 6 / 2154
+			// three hours on either side: that moves a share p by p(1-p) of it at
+			// most, which matters where a bound is reached by exactly 95 %.
+			extrapolated := 6 / (at.Sub(first).Hours() - 6)
+			moved := 0.95 * 0.05 * extrapolated
 			lower, _ := bucket(least, 0.95-moved)
 			_, upper := bucket(most, 0.95+moved)
 			got = p.query(t, "histogram_quantile(0.95, sum by (le) (increase(petra_incident_dwell_time_seconds_bucket[90d])))", at, "")[""]
@@ -163,7 +195,7 @@ scrape_configs:
 				t.Errorf("%s: the 95th percentile is %v s, want one above %v and up to %v", at, got, lower, upper)
 			}
 			got = p.query(t, "sum(increase(petra_incident_dwell_time_seconds_count[90d]))", at, "")[""]
-			if got < float64(len(least))-1e-6 || got > float64(len(most))*2160/2154+1e-6 {
+			if got < float64(len(least))-1e-6 || got > float64(len(most))*(1+extrapolated)+1e-6 {
 				t.Errorf("%s: %v remediated in 90 days, want %d to %d", at, got, len(least), len(most))
 			}
 			want = 0
