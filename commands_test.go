@@ -222,3 +222,25 @@ func TestReadmeCommands(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeJSON holds that the README names each field of the JSON that is
+// promised.
+func TestReadmeJSON(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## First hour\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, stdout, _ := execute(t, nil, "tenants", "--demo", "--format=json")
+	fields := regexp.MustCompile(`(?m)^ *"(\w+)": `).FindAllStringSubmatch(stdout, -1)
+	if len(fields) < 8*8 {
+		t.Fatalf("only %d fields: %s", len(fields), stdout)
+	}
+	for _, field := range fields {
+		if !strings.Contains(section, "`"+field[1]+"`") {
+			t.Errorf("the README does not name the field %s", field[1])
+		}
+	}
+}
