@@ -81,6 +81,10 @@ e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is ship
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus
 	go -C tools/backfill test -count=1 ./...
 
+.PHONY: trydisk
+trydisk: build ## write a history to a disk that is full
+	tools/trydisk
+
 .PHONY: helm
 helm: .cache/bin/helm .cache/bin/kubectl-validate ## check and test the Helm chart
 	go -C tools/helm test -count=1 ./...
