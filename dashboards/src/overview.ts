@@ -56,14 +56,14 @@ export const durationTable = (pos: ReturnType<typeof at>) => table({
 
 export const dwellHeatmap = (pos: ReturnType<typeof at>) => heatmap({
   title: "Dwell time of what was remediated",
-  description: "How many incidents were remediated in each step, by their dwell time. It is drawn from Prometheus' history, so it begins one step after the first scrape.",
-  pos, none: "No history yet, or nothing was remediated.", expr: `sum by (le) (${q.grown("$__interval")})`, points: 60, interval: "1h",
+  description: "How many incidents were remediated in each step, by their dwell time, at full three hours of UTC. It comes from Prometheus' history: from the first scrape on, or all that was backfilled.",
+  pos, none: "No history yet, or nothing was remediated.", expr: q.remediatedPerStep, points: 60, interval: "3h",
 });
 
 export const trend = (pos: ReturnType<typeof at>) => lines({
   title: "Share remediated in time, over 7 days each",
-  description: "Of what was remediated in the 7 days before each point, the share with a dwell time of at most 1 h, 4 h, 24 h. It needs 7 days of Prometheus' history.",
-  pos, none: "It needs 7 days of history.", unit: "percentunit", max: 1, points: 200,
+  description: "Of what was remediated in the 7 days before each point, the share with a dwell time of at most 1 h, 4 h, 24 h. It needs 7 days of Prometheus' history, scraped or backfilled.",
+  pos, none: "It needs 7 days of history.", unit: "percentunit", max: 1, points: 200, interval: "3h",
   queries: [[hour, "1 h"], [4 * hour, "4 h"], [day, "24 h"]].map(([le, legend]) => ({ expr: q.trend(le as number), legend: legend as string })),
   colours: { "1 h": colour.calm, "4 h": colour.late, "24 h": colour.other },
 });
@@ -71,7 +71,13 @@ export const trend = (pos: ReturnType<typeof at>) => lines({
 export const openOverTime = (pos: ReturnType<typeof at>) => lines({
   title: "Open incidents over time",
   description: "How many incidents were open at each moment, in the tenants that were known then; a gap means that nothing was known.",
-  pos, none: "Not known: no tenant was read.", decimals: 0, queries: [{ expr: q.open }],
+  pos, none: "Not known: no tenant was read.", decimals: 0, queries: [{ expr: q.openOverTime }],
+});
+
+export const longRun = (pos: ReturnType<typeof at>) => bars({
+  title: "New incidents in the long run",
+  description: "Incidents raised in each step, from Prometheus' history and so beyond the last 30 days: from the first scrape on, or all that was backfilled, at full three hours of UTC.",
+  pos, none: "No history yet.", points: 60, interval: "3h", decimals: 0, before: true, queries: [{ expr: q.raisedPerStep }],
 });
 
 export const slaLate = (pos: ReturnType<typeof at>) => stat({
@@ -124,4 +130,5 @@ export const overview = dashboard("petra-overview", "Petra: overview",
   .withRow(row("Over time", 19))
   .withPanel(dwellHeatmap(at(0, 20, 12, 9)))
   .withPanel(trend(at(12, 20, 12, 9)))
-  .withPanel(openOverTime(at(0, 29, 24, 7)));
+  .withPanel(openOverTime(at(0, 29, 12, 7)))
+  .withPanel(longRun(at(12, 29, 12, 7)));

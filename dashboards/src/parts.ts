@@ -18,6 +18,8 @@ import { tenantChoice } from "./queries.ts";
 export const colour = { calm: "#0072B2", open: "#D55E00", fault: "#CC79A7", late: "#E69F00", plain: "#56B4E9", other: "#009E73" };
 
 const datasource = { type: "prometheus", uid: "${datasource}" };
+// What an exporter publishes of itself, and what a backfilled history has: a time range may end before the first scrape.
+const published = '{__name__=~"petra_exporter_build_info|petra_incidents_raised_total"}';
 const all = { text: "All", value: "$__all" };
 const slas = "15 min : 900, 1 h : 3600, 4 h : 14400, 8 h : 28800, 24 h : 86400, 3 d : 259200";
 
@@ -35,8 +37,8 @@ export function dashboard(uid: string, title: string, description: string, range
     .link(new DashboardLinkBuilder("Petra").type(DashboardLinkType.Dashboards).tags(["petra"]).icon("external link")
       .tooltip("The other Petra dashboards, with this time range and tenant").keepTime(true).includeVars(true))
     .withVariable(new DatasourceVariableBuilder("datasource").label("Data source").description("The Prometheus that scrapes petra_exporter.").type("prometheus"))
-    .withVariable(query("job", "Job", "The scrape job of petra_exporter.", "label_values(petra_exporter_build_info, job)").includeAll(true).current(all))
-    .withVariable(query("instance", "Instance", "One exporter, or all.", 'label_values(petra_exporter_build_info{job=~"$job"}, instance)')
+    .withVariable(query("job", "Job", "The scrape job of petra_exporter.", `label_values(${published}, job)`).includeAll(true).current(all))
+    .withVariable(query("instance", "Instance", "One exporter, or all.", `label_values(${published.replace("}", ',job=~"$job"}')}, instance)`)
       .includeAll(true).allValue(".+").current(all))
     .withVariable(tenant)
     .withVariable(new CustomVariableBuilder("sla").label("SLA").description("How long an incident may last.").values(slas).current({ text: "4 h", value: "14400" })
@@ -170,9 +172,10 @@ export function lines(p: Over): series.PanelBuilder {
   return graph(p).drawStyle(common.GraphDrawStyle.Line).lineWidth(2).fillOpacity(0).showPoints(common.VisibilityMode.Auto);
 }
 
-/** Bars over time, each for the step that begins there. */
-export function bars(p: Over): series.PanelBuilder {
-  return graph(p).drawStyle(common.GraphDrawStyle.Bars).lineWidth(1).fillOpacity(100).barAlignment(common.BarAlignment.After);
+/** Bars over time, each for the step that begins there, or for the one before. */
+export function bars(p: Over & { before?: boolean }): series.PanelBuilder {
+  return graph(p).drawStyle(common.GraphDrawStyle.Bars).lineWidth(1).fillOpacity(100)
+    .barAlignment(p.before ? common.BarAlignment.Before : common.BarAlignment.After);
 }
 
 function graph(p: Over): series.PanelBuilder {

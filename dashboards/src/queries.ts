@@ -141,16 +141,57 @@ export const newPerStep = `(
 )
 and on () time() > max(last_over_time(petra_api_last_success_timestamp_seconds{${exporter},route="incidents"}${atEnd})) - ${30 * day}`;
 
+// What is scraped has a sample every few seconds; what petra_exporter backfill has
+// written has one an hour, and of a histogram one in three hours where nothing happens,
+// all on full hours of UTC. Grafana asks for points on full steps of the browser's
+// time zone: an instant there finds nothing of it. So the panels that count the past
+// look at what was there at each full three hours of UTC, the last one before a point.
+// A subquery of that resolution reads no more than instants do, and what is not known
+// then stays so: [3h] without it would take five times as long, and prolong by three
+// hours what is gone.
+const threeHourly = (expr: string, back = "") => `last_over_time((${expr})[3h:3h]${back})`;
+
 /**
- * What the buckets of the dwell time have grown by in each step. By tenant: one that
- * was not known a step ago (after a cold start) adds nothing, instead of its history.
+ * Whether three hours were backfilled, and with a sample in each hour: there is a
+ * history then, of no scrape. A series begins there where it is no longer 0.
  */
-export function grown(step: string, more = ""): string {
-  const buckets = `petra_incident_dwell_time_seconds_bucket{${tenants}${more}}`;
-  return `clamp_min(max by (tenant_id, live, le) (${buckets}) - max by (tenant_id, live, le) (${buckets} offset ${step}), 0)`;
+const wasBackfilled = (back: string) =>
+  `count_over_time((group(petra_incidents_raised_total{${exporter}}) unless group(petra_exporter_build_info{${exporter}}))[3h:1h] offset ${back}) == 3`;
+
+/**
+ * What counters have grown by in each step, by tenant. One that was not known a step
+ * ago (after a cold start, or before the first scrape) adds nothing, instead of its
+ * history; one that was not there in a backfilled history was 0.
+ */
+function grown(metric: string, by: string, step: string): string {
+  const counter = `max by (${by}) (${metric})`;
+  return `(
+  clamp_min(${threeHourly(counter)} - ${threeHourly(counter, ` offset ${step}`)}, 0)
+  or ${threeHourly(counter)} and on () ${wasBackfilled(step)}
+)`;
 }
+
+function remediatedIn(step: string, more = ""): string {
+  return grown(`petra_incident_dwell_time_seconds_bucket{${tenants}${more}}`, "tenant_id, live, le", step);
+}
+
+/** How many incidents were remediated in each step, by the buckets of their dwell time. */
+export const remediatedPerStep = `sum by (le) (${remediatedIn("$__interval")})`;
 
 /** Share of what was remediated in 7 days with a dwell time within the bucket le. */
 export function trend(le: number): string {
-  return `sum(${grown("7d", `,le=~"${le}([.]0)?"`)}) / (sum(${grown("7d", ',le="+Inf"')}) > 0)`;
+  return `sum(${remediatedIn("7d", `,le=~"${le}([.]0)?"`)}) / (sum(${remediatedIn("7d", ',le="+Inf"')}) > 0)`;
 }
+
+/** How many incidents were raised in each step. */
+export const raisedPerStep = `sum(${grown(`petra_incidents_raised_total{${tenants}}`, "tenant_id", "$__interval")})`;
+
+/**
+ * Open incidents in all over time. Before the first scrape: as the full hour had it, in
+ * a backfilled history. An exporter that is gone was scraped: it leaves a gap.
+ */
+export const openOverTime = `${open}
+or on () (
+  last_over_time(sum(max by (tenant_id) (sum without (live) (petra_open_incidents{${tenants}})))[1h:1h])
+  unless on () max(last_over_time(petra_exporter_build_info{${exporter}}[1h]))
+)`;

@@ -1,5 +1,5 @@
 // For the account manager, and for the tenant's own report: one tenant.
-import { dwellHeatmap, durationTable, newCount, newIncidents, openOverTime, openTable, slaLate, statePanel } from "./overview.ts";
+import { dwellHeatmap, durationTable, longRun, newCount, newIncidents, openOverTime, openTable, slaLate, statePanel } from "./overview.ts";
 import { at, colour, dashboard, ranking, row, stat, steps, table, texts } from "./parts.ts";
 import * as q from "./queries.ts";
 
@@ -65,4 +65,5 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
     ],
   }))
   .withPanel(dwellHeatmap(at(12, 20, 12, 9)))
-  .withPanel(openOverTime(at(0, 29, 24, 7)));
+  .withPanel(openOverTime(at(0, 29, 12, 7)))
+  .withPanel(longRun(at(12, 29, 12, 7)));

@@ -57,6 +57,7 @@ type view struct {
 	job, instance, tenant, sla string
 	span                       time.Duration
 	at                         time.Time
+	zone                       time.Duration // of the browser, east of UTC
 }
 
 // scrapeInterval is the Prometheus' of the tests.
@@ -125,7 +126,7 @@ func (v view) expand(t *testing.T, expr string, step time.Duration) string {
 func seconds(d time.Duration) string { return fmt.Sprintf("%ds", int(d.Seconds())) }
 
 // ask executes a panel's query as Grafana does: an instant one at the end of the
-// time range, a range one from and to multiples of its step.
+// time range, a range one from and to multiples of its step, in the browser's zone.
 func (v view) ask(t *testing.T, prometheus *prometheusServer, p panel, q target) (result, error) {
 	t.Helper()
 	step := v.step(p)
@@ -133,5 +134,21 @@ func (v view) ask(t *testing.T, prometheus *prometheusServer, p panel, q target)
 	if q.Instant {
 		return prometheus.query(t, expr, v.at)
 	}
-	return prometheus.queryRange(t, expr, v.at.Add(-v.span).Truncate(step), v.at.Truncate(step), step)
+	points := v.points(p)
+	return prometheus.queryRange(t, expr, points[0], points[len(points)-1], step)
+}
+
+// points are the moments for which Grafana asks, of a panel over time.
+func (v view) points(p panel) (points []time.Time) {
+	step := v.step(p)
+	for at := aligned(v.at.Add(-v.span), step, v.zone); !at.After(v.at); at = at.Add(step) {
+		points = append(points, at)
+	}
+	return points
+}
+
+// aligned is the last multiple of step before a moment, counted from 1970 in a zone.
+func aligned(at time.Time, step, zone time.Duration) time.Time {
+	since := time.Duration(at.UnixNano()) + zone
+	return at.Add(-(since % step))
 }

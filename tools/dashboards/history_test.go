@@ -14,6 +14,7 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
@@ -91,7 +92,7 @@ func live(t *testing.T, pipe *petratest.Pipe, apiURL, state string) (scrape func
 	}
 	c.Configure(cfg, client)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(c)
+	registry.MustRegister(c, versioncollector.NewCollector("petra_exporter"))
 	handler := c.ScrapeHandler(registry, collector.ScrapeOptions{})
 	ended := make(chan struct{})
 	go func() {

@@ -26,7 +26,7 @@ func TestDashboards(t *testing.T) {
 		one.tenant, demo.job = busiest, "demo"
 		// What needs a history of steps or of 7 days cannot have it yet; the demo has
 		// no state file.
-		young := []string{"Dwell time of what was remediated", "Share remediated in time, over 7 days each", "State file"}
+		young := []string{"Dwell time of what was remediated", "Share remediated in time, over 7 days each", "New incidents in the long run", "State file"}
 		for _, test := range []struct {
 			name  string
 			view  view
@@ -47,7 +47,7 @@ func TestDashboards(t *testing.T) {
 		s.everyQuery(t, all, quiet, []string{
 			"Longest open", "Open incidents", "Median and 95th percentile", "Remediated within", "Most incidents", "Worst dwell",
 			"Remediated in SLA", "Dwell time longer than the SLA", "Recent incidents",
-			"Dwell time of what was remediated", "Share remediated in time, over 7 days each", "State file",
+			"Dwell time of what was remediated", "Share remediated in time, over 7 days each", "New incidents in the long run", "State file",
 		})
 		s.state(t, all, quiet, 0, "nothing open")
 		s.want(t, all, quiet, "petra-overview", "New in range", 0, values{"": 0})
@@ -69,13 +69,17 @@ func TestDashboards(t *testing.T) {
 		nobody.job = "nobody"
 		s.state(t, all, nobody, 2, "unknown: no tenant is read")
 		s.want(t, all, dead, "petra-exporter", "Exporters", 0, values{s.addrs[0]: 0, s.addrs[1]: 0})
+		overTime := find(t, all, "petra-overview", "Open incidents over time")
+		open, err := s.prometheus.query(t, dead.expand(t, overTime.Targets[0].Expr, 0), dead.at)
+		if err != nil || len(open) > 0 {
+			t.Errorf("over time, the end is no gap: %v, %v", open, err)
+		}
 		s.everyQuery(t, all, dead, []string{"*"})
 		s.browserDead(t, dead)
 	})
 	t.Run("cold restart", func(t *testing.T) {
-		// One of them, without its state file: the newest 500 incidents are known, and
-		// a tenant
-		// is known where it has none that is older.
+		// One of them, without its state file: the newest 500 incidents are known, and a
+		// tenant is known where it has none that is older.
 		startExporter(t, s.addrs[0], "--petra.api-url="+s.apiURL)
 		s.waitFor(t, `count(petra_open_incident_created_timestamp_seconds{job="msp"}) > 0 and on () sum(petra_tenants{job="msp",state="pending",replica="a"}) > 0`)
 		cold := msp
@@ -273,7 +277,7 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 		})
 	}
 	t.Run("table of open incidents", func(t *testing.T) { s.openTable(t, all, msp, w) })
-	t.Run("heatmap", func(t *testing.T) { s.heatmap(t, all, msp, w) })
+	t.Run("over time", func(t *testing.T) { s.overTime(t, all, msp, w) })
 }
 
 func find(t *testing.T, all map[string]dashboard, uid, title string) panel {
@@ -367,29 +371,27 @@ func (s *scene) openTable(t *testing.T, all map[string]dashboard, v view, w trut
 	}
 }
 
-// heatmap counts what was remediated in the steps of the last hours, but the last.
-// The exporter was started anew, cold, in between: that must add nothing.
-func (s *scene) heatmap(t *testing.T, all map[string]dashboard, v view, w truth) {
-	v.span = 3 * time.Hour
-	step := v.step(find(t, all, "petra-overview", "Dwell time of what was remediated"))
-	for _, series := range s.ask(t, all, v, "petra-overview", "Dwell time of what was remediated", 0) {
-		if series.Metric["le"] != "+Inf" {
-			continue
+// overTime looks at the panels over time where Prometheus scraped at a full three
+// hours, and three hours (of the trend, seven days) before. The exporter was started
+// anew, cold, before the last of them: that must add nothing.
+func (s *scene) overTime(t *testing.T, all map[string]dashboard, v view, w truth) {
+	last := mark(s.began)
+	v.at, v.span = last, 6*time.Hour
+	s.wantHeatmap(t, all, v, w, 3, always)
+	s.wantRaised(t, all, v, w, 3, always)
+	s.wantTrend(t, all, v, w, 1, last.Equal)
+	v.span = 9 * time.Hour
+	got := s.line(t, all, v, "petra-overview", "Open incidents over time", 0, "")
+	for at := last.Add(-v.span); !at.After(last); at = at.Add(3 * time.Hour) {
+		if want := w.openAt(at); want == 0 || got[at.Unix()] != want {
+			t.Errorf("%v open at %v, want %v", got[at.Unix()], at, want)
 		}
-		for _, point := range series.Values {
-			at := time.Unix(int64(point.at), 0)
-			most := 0. // the scrapes of the past are 4 min apart
-			for _, in := range w.incidents {
-				if done := in.OccurredAt; in.DwellMinutes != nil && done.Add(dwell(in)).After(at.Add(-step-5*time.Minute)) && !done.Add(dwell(in)).After(at) {
-					most++
-				}
-			}
-			got, _ := strconv.ParseFloat(point.value, 64)
-			if got > most {
-				t.Errorf("at %v: %v remediated in %v, of %v that were", at, got, step, most)
-			}
+		// Nobody scraped then; what was known an hour ago is not known any more.
+		if value, ok := got[at.Add(-30*time.Minute).Unix()]; ok && at.Before(last) {
+			t.Errorf("%v open at %v, when nobody scraped", value, at.Add(-30*time.Minute))
 		}
-		return
+		if value, ok := got[at.Add(40*time.Minute).Unix()]; ok && at.Before(last) {
+			t.Errorf("%v open at %v, when nobody scraped", value, at.Add(40*time.Minute))
+		}
 	}
-	t.Error("no bucket +Inf")
 }

@@ -56,19 +56,43 @@ func theWorld(now time.Time) *petratest.World {
 			RemediatedAt: now.Add(-2*day + 9*time.Hour),
 		},
 	)
-	never := func(at *time.Time) {
-		if at.After(quiet) {
-			*at = time.Time{}
-		}
-	}
+	// At a full three hours it is clear what a scrape knows.
+	unclear := func(at time.Time) bool { return at.After(now.Add(-8*day)) && mark(at) != mark(at.Add(10*time.Minute)) }
 	for _, in := range w.Incidents(now) {
 		w.Update(in.ID, func(in *petratest.Incident) {
-			never(&in.RemediatedAt)
-			never(&in.LiveChangedAt)
-			never(&in.WithdrawnAt)
+			if unclear(in.CreatedAt) {
+				for _, at := range []*time.Time{&in.OccurredAt, &in.CreatedAt, &in.RemediatedAt} {
+					if !at.IsZero() {
+						*at = at.Add(-10 * time.Minute)
+					}
+				}
+			}
+			if unclear(in.RemediatedAt) {
+				in.RemediatedAt = in.RemediatedAt.Add(10 * time.Minute)
+			}
+			for _, at := range []*time.Time{&in.LiveChangedAt, &in.WithdrawnAt} {
+				if at.After(now.Add(-8 * day)) {
+					*at = time.Time{}
+				}
+			}
 		})
 	}
+	freeze(w, now, quiet)
 	return w
+}
+
+// freeze keeps from happening what would happen after a moment, of what was raised
+// until now.
+func freeze(w *petratest.World, now, quiet time.Time) {
+	for _, in := range w.Incidents(now) {
+		w.Update(in.ID, func(in *petratest.Incident) {
+			for _, at := range []*time.Time{&in.RemediatedAt, &in.LiveChangedAt, &in.WithdrawnAt} {
+				if at.After(quiet) {
+					*at = time.Time{}
+				}
+			}
+		})
+	}
 }
 
 func newScene(t *testing.T) *scene {
@@ -84,10 +108,15 @@ func newScene(t *testing.T) *scene {
 	s.addrs = []string{freeAddress(t), freeAddress(t)}
 	data, state := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "state")
 	end := s.began.Add(-30 * time.Second)
+	// Around the full three hours that the panels over time look at; then, up to now,
+	// with an exporter that knew nothing two hours before the last of them.
+	last := mark(s.began)
 	past := []recorded{
-		{from: s.began.Add(-7*day - 70*time.Minute), to: s.began.Add(-7*day + 10*time.Minute), every: 4 * time.Minute},
-		{from: s.began.Add(-4 * time.Hour), to: s.began.Add(-3 * time.Hour), every: 4 * time.Minute},
-		{from: s.began.Add(-3 * time.Hour), to: end, every: 4 * time.Minute, cold: true},
+		around(last.Add(-7*day), 80*time.Minute), // as long as it takes to read all
+		around(last.Add(-9*time.Hour), 12*time.Minute),
+		around(last.Add(-6*time.Hour), 12*time.Minute),
+		around(last.Add(-3*time.Hour), 12*time.Minute),
+		{from: last.Add(-2 * time.Hour), to: end, every: 4 * time.Minute, cold: true},
 	}
 	// A world of its own: that of the bubble must not be shared with the server.
 	record(t, theWorld(s.began), api.URL, data, state, labels.FromStrings("job", "msp", "instance", s.addrs[0], "replica", "a"), past)
@@ -124,6 +153,10 @@ scrape_configs:
 	s.waitFor(t, `count(max by (tenant_id) (petra_open_incidents{job="demo"})) == 8 and on () max(petra_open_incidents{job="quiet"}) == 0`)
 	s.waitFor(t, `count(count by (job) (rate(petra_api_requests_total{route="incidents",code="200"}[20s] offset 15s) > 0)) == 3`)
 	return s
+}
+
+func around(at time.Time, before time.Duration) recorded {
+	return recorded{from: at.Add(-before), to: at.Add(6 * time.Minute), every: 4 * time.Minute}
 }
 
 // waitFor waits until a query gives something.
