@@ -23,6 +23,7 @@ type drawn struct {
 	Variables map[string]string   `json:"variables"`
 	Empty     []string            `json:"empty,omitempty"`
 	Texts     map[string][]string `json:"texts,omitempty"`
+	Gone      map[string][]string `json:"gone,omitempty"`
 	Choose    *choice             `json:"choose,omitempty"`
 	Picture   string              `json:"picture,omitempty"`
 }
@@ -31,6 +32,7 @@ type choice struct {
 	Tenant  string              `json:"tenant"`
 	Queries string              `json:"queries"`
 	Texts   map[string][]string `json:"texts"`
+	Gone    map[string][]string `json:"gone"`
 }
 
 // browser draws all three dashboards, each panel of them, and chooses a tenant.
@@ -39,7 +41,7 @@ func (s *scene) browser(t *testing.T, msp view) {
 	tenants := s.world.Tenants()
 	w := truth{incidents: s.world.Incidents(msp.at), tenants: tenants, at: msp.at, span: msp.span}
 	open := fmt.Sprintf("%d open", len(w.open()))
-	first := map[string]string{"job": "msp", "tenant": tenants[0].ID}
+	one := map[string]string{"job": "msp", "tenant": tenants[0].ID}
 	// The table is as long as it must be: what is shown of it are the first rows.
 	rows := w.open()
 	slices.SortFunc(rows, func(a, b petratest.View) int { return a.OccurredAt.Compare(b.OccurredAt) })
@@ -47,11 +49,14 @@ func (s *scene) browser(t *testing.T, msp view) {
 	for _, in := range rows[:3] {
 		longest = append(longest, in.ID, w.name(in.TenantID))
 	}
+	// Another tenant with something open: the table then has its incidents, no others.
+	other := rows[slices.IndexFunc(rows, func(in petratest.View) bool { return in.TenantID != tenants[0].ID })].TenantID
+	first, second := w.of(tenants[0].ID), w.of(other)
 	if *pictures != "" {
 		s.waitFor(t, `count_over_time(up{job="quiet"}[5m]) > 20`) // lines need a length
 		s.draw(t, []drawn{
 			{Name: "overview", Dashboard: "petra-overview", Duration: "29d", Variables: vars, Picture: "overview.png"},
-			{Name: "tenant", Dashboard: "petra-tenant", Duration: "29d", Variables: first, Picture: "tenant.png"},
+			{Name: "tenant", Dashboard: "petra-tenant", Duration: "29d", Variables: one, Picture: "tenant.png"},
 			{Name: "exporter", Dashboard: "petra-exporter", Duration: "15m", Variables: vars, Picture: "exporter.png"},
 			{Name: "nothing open", Dashboard: "petra-overview", Duration: "29d", Variables: map[string]string{"job": "quiet"}, Picture: "nothing-open.png"},
 		})
@@ -63,11 +68,13 @@ func (s *scene) browser(t *testing.T, msp view) {
 			Texts: map[string][]string{"State": {open}, "Open incidents": longest},
 		},
 		{
-			Name: "tenant", Dashboard: "petra-tenant", Duration: "6h", Variables: first, Empty: []string{"Dwell time longer than the SLA"},
-			Texts: map[string][]string{"Open incidents": {"open-0"}, "State": {"open"}},
+			Name: "tenant", Dashboard: "petra-tenant", Duration: "6h", Variables: one, Empty: []string{"Dwell time longer than the SLA"},
+			Texts: map[string][]string{"Open incidents": ids(first.open()), "State": {fmt.Sprintf("%d open", len(first.open()))}},
+			Gone:  map[string][]string{"Open incidents": ids(w.notOf(tenants[0].ID).open())},
 			Choose: &choice{
-				Tenant: tenants[1].Name, Queries: fmt.Sprintf("tenant_id=~%q", tenants[1].ID),
-				Texts: map[string][]string{"State": {s.sentence(w.of(tenants[1].ID))}},
+				Tenant: w.name(other), Queries: fmt.Sprintf("tenant_id=~%q", other),
+				Texts: map[string][]string{"Open incidents": ids(second.open()), "State": {fmt.Sprintf("%d open", len(second.open()))}},
+				Gone:  map[string][]string{"Open incidents": ids(w.notOf(other).open())},
 			},
 		},
 		{Name: "exporter", Dashboard: "petra-exporter", Duration: "1h", Variables: vars, Texts: map[string][]string{"Exporters": {"up"}, "Petra's API": {"answers"}}},
@@ -79,11 +86,11 @@ func (s *scene) browser(t *testing.T, msp view) {
 	})
 }
 
-func (s *scene) sentence(w truth) string {
-	if n := len(w.open()); n > 0 {
-		return fmt.Sprintf("%d open", n)
+func ids(incidents []petratest.View) (ids []string) {
+	for _, in := range incidents {
+		ids = append(ids, in.ID)
 	}
-	return "nothing open"
+	return ids
 }
 
 // browserDead draws what a dead exporter looks like.

@@ -23,6 +23,12 @@ func (w truth) of(tenant string) truth {
 	return w
 }
 
+// notOf keeps the others'.
+func (w truth) notOf(tenant string) truth {
+	w.incidents = slices.DeleteFunc(slices.Clone(w.incidents), func(in petratest.View) bool { return in.TenantID == tenant })
+	return w
+}
+
 func (w truth) name(id string) string {
 	return w.tenants[slices.IndexFunc(w.tenants, func(t petratest.Tenant) bool { return t.ID == id })].Name
 }

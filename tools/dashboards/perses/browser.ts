@@ -10,14 +10,17 @@ import * as esbuild from "esbuild";
 import { chromium, type Page } from "playwright-core";
 import { convert, type Choice } from "./convert.ts";
 
+type Texts = Record<string, string[]>;
+
 type View = {
   name: string;
   dashboard: string;
   duration: string; // of the time range: "15m", "6h", "7d"
   variables: Record<string, string>;
   empty?: string[]; // titles of panels that have no data
-  texts?: Record<string, string[]>; // what stands in the panel of a title
-  choose?: { tenant: string; queries: string; texts: Record<string, string[]> }; // then: a tenant, by name
+  texts?: Texts; // what stands in the panel of a title
+  gone?: Texts; // what does not
+  choose?: { tenant: string; queries: string; texts: Texts; gone: Texts }; // then: a tenant, by name
   picture?: string; // a file, for what fits on a screen; nothing is checked then
 };
 type Job = { prometheus: string; chromium: string; views: View[] };
@@ -134,9 +137,15 @@ async function panels(page: Page): Promise<Record<string, string>> {
     all.map((e) => [e.querySelector("h2,h6,[id*=title],header .MuiTypography-root")?.textContent ?? "", (e as HTMLElement).innerText])));
 }
 
-function compare(got: Record<string, string>, texts: Record<string, string[]>): void {
-  for (const [title, wanted] of Object.entries(texts)) {
-    for (const text of wanted) if (!got[title]?.includes(text)) problems.push(`${shown.name}: ${title} shows ${JSON.stringify(got[title]?.slice(0, 400))}, not ${text}`);
+/** Each text is a whole line or cell of its panel, or none is. */
+function compare(got: Record<string, string>, texts: Texts = {}, gone: Texts = {}): void {
+  for (const [wanted, shows] of [[texts, true], [gone, false]] as const) {
+    for (const [title, list] of Object.entries(wanted)) {
+      const parts = got[title]?.split(/[\n\t]/).map((part) => part.trim()) ?? [];
+      for (const text of list) {
+        if (parts.includes(text) !== shows) problems.push(`${shown.name}: ${title} shows ${JSON.stringify(parts.join("|").slice(0, 400))}, ${shows ? "not" : "and must not"} ${text}`);
+      }
+    }
   }
 }
 
@@ -164,7 +173,7 @@ async function look(page: Page, view: View): Promise<void> {
   for (const a of asked) if (a.status !== "success") problems.push(`${view.name}: ${a.error}: ${a.query}`);
   const queries = wanted.flatMap((p: any) => p.targets).length;
   if (asked.length < queries) problems.push(`${view.name}: ${asked.length} queries were asked, of ${queries}`);
-  compare(got, view.texts ?? {});
+  compare(got, view.texts, view.gone);
   if (view.choose) {
     asked.length = 0;
     await page.getByRole("combobox", { name: "Tenant" }).click();
@@ -172,7 +181,7 @@ async function look(page: Page, view: View): Promise<void> {
     await settled(page);
     const other = asked.filter((a) => a.query.includes("tenant_id=~") && !a.query.includes(view.choose!.queries));
     if (asked.length === 0 || other.length > 0) problems.push(`${view.name}: ${asked.length} queries after another choice, of which ${other.length} are not of ${view.choose.queries}`);
-    compare(await panels(page), view.choose.texts);
+    compare(await panels(page), view.choose.texts, view.choose.gone);
   }
   console.log(`${view.name}: ${wanted.length} panels, ${asked.length} queries`);
 }
