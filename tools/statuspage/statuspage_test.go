@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,9 @@ func TestPage(t *testing.T) {
 				b.checkAccess()
 				b.picture(c.name + "-" + scheme)
 			}
+			if c.tenants > 0 {
+				b.checkTable(world)
+			}
 			for id, want := range map[string]string{"wrong": c.wrong, "open": c.open} {
 				if got := value[string](b, `document.querySelector("[aria-labelledby=`+id+`]").innerText`); !strings.Contains(got, want) {
 					t.Errorf("%s: %q lacks %q", id, got, want)
@@ -69,6 +73,44 @@ func TestPage(t *testing.T) {
 
 // shown are the names of the tenants that the table shows.
 const shown = `[...document.querySelectorAll("table.searchable tbody tr")].filter((r) => !r.hidden).map((r) => r.cells[0].textContent)`
+
+// checkTable sorts the tenants by their open incidents, the most first, and finds
+// one of them all.
+func (b *browser) checkTable(world *petratest.World) {
+	b.t.Helper()
+	tenants := world.Tenants()
+	open := map[string]int{}
+	for _, in := range world.Incidents(time.Now()) {
+		if in.DwellMinutes == nil {
+			open[in.TenantID]++
+		}
+	}
+	want := map[string]int{}
+	var counts []int
+	for _, tenant := range tenants {
+		want[tenant.Name] = open[tenant.ID]
+		counts = append(counts, open[tenant.ID])
+	}
+	slices.SortFunc(counts, func(a, b int) int { return b - a })
+	b.do(chromedp.Click("table.searchable th:nth-child(4) button", chromedp.ByQuery))
+	names, got := value[[]string](b, shown), value[[]int](b, `[...document.querySelectorAll("table.searchable tbody tr")].map((r) => Number(r.cells[3].textContent))`)
+	if !slices.Equal(got, counts) {
+		b.t.Errorf("sorted, %d tenants begin with %v open incidents, want %d with %v", len(got), got[:min(5, len(got))], len(counts), counts[:5])
+	}
+	for i, name := range names {
+		if n, ok := want[name]; !ok || n != got[i] {
+			b.t.Errorf("%s has %d open incidents in the table, want %d", name, got[i], n)
+		}
+	}
+	one := tenants[len(tenants)/2]
+	b.do(chromedp.SendKeys("#search", one.ID, chromedp.ByQuery))
+	if got := value[[]string](b, shown); !slices.Equal(got, []string{one.Name}) {
+		b.t.Errorf("a search for %s finds %d tenants, %v, want %s", one.ID, len(got), got[:min(3, len(got))], one.Name)
+	}
+	if got, want := value[string](b, `document.querySelector("output").textContent`), fmt.Sprintf("1 of %d", len(tenants)); got != want {
+		b.t.Errorf("the page says %q, want %q", got, want)
+	}
+}
 
 // TestKeyboard finds and sorts tenants without a mouse.
 func TestKeyboard(t *testing.T) {
