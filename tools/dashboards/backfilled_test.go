@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // zones are where browsers stand: points lie on full steps there, samples of a
@@ -60,8 +62,59 @@ func TestBackfilled(t *testing.T) {
 	}
 }
 
+// TestSeam looks at a backfilled history that goes on in what was scraped: no panel
+// has a gap, a burst or a value of before where the one ends and the other begins.
+func TestSeam(t *testing.T) {
+	now := time.Now()
+	last := mark(now)
+	newWorld := func() *petratest.World {
+		w := petratest.Random(6, petratest.RandomConfig{Start: now, Tenants: 60, Incidents: 450, Open: 8, History: 60 * day})
+		for i, ago := range []time.Duration{4 * time.Hour, time.Hour} { // the first of their tenants
+			created := last.Add(-ago - 30*time.Minute)
+			w.SetTenant(petratest.Tenant{ID: fmt.Sprint("First", i), Name: fmt.Sprint("First ", i), Onboarded: last.Add(-90 * day)})
+			w.Add(petratest.Incident{
+				ID: fmt.Sprint("first-", i), TenantID: fmt.Sprint("First", i), CreatedAt: created, OccurredAt: created, RemediatedAt: created.Add(time.Duration(4+11*i) * time.Minute),
+			})
+		}
+		settle(w, now)
+		freeze(w, now, last.Add(-30*time.Minute))
+		return w
+	}
+	world := newWorld()
+	data := backfilled(t, world, fmt.Sprintf("--end=%d", last.Add(-5*time.Hour).Unix()))
+	record(t, newWorld(), "http://localhost", data, "", labels.FromStrings("job", "msp", "instance", "msp"), []recorded{
+		around(last.Add(-3*time.Hour), 90*time.Minute),
+		around(last, 10*time.Minute),
+	})
+	s := &scene{prometheus: startPrometheus(t, data, "")}
+	all := dashboards(t)
+	w := truth{incidents: world.Incidents(now), tenants: world.Tenants(), at: now}
+	v := view{job: "msp", instance: ".+", tenant: ".+", sla: "14400", span: 24 * time.Hour, at: last}
+	s.wantHeatmap(t, all, v, w, 9, always)
+	s.wantRaised(t, all, v, w, 9, always)
+	s.wantTrend(t, all, v, w, 9, always)
+	v.span = 9 * time.Hour
+	begun := last.Add(-4*time.Hour - 30*time.Minute)
+	got := s.line(t, all, v, "petra-overview", "Open incidents over time", 0, "")
+	for at := last.Add(-v.span); at.Before(begun); at = at.Add(time.Minute) {
+		if want := w.openAt(at.Truncate(time.Hour)); got[at.Unix()] != want {
+			t.Errorf("%v open at %v, want %v", got[at.Unix()], at, want)
+		}
+	}
+	for _, at := range []time.Time{last.Add(-3 * time.Hour), last} {
+		if want := w.openAt(at); got[at.Unix()] != want {
+			t.Errorf("%v open at %v, want %v", got[at.Unix()], at, want)
+		}
+	}
+	for at := last.Add(-2*time.Hour - 45*time.Minute); at.Before(last.Add(-15 * time.Minute)); at = at.Add(time.Minute) {
+		if value, ok := got[at.Unix()]; ok {
+			t.Errorf("%v open at %v, when nobody scraped", value, at)
+		}
+	}
+}
+
 // backfilled is the folder of a Prometheus that has the world's history in blocks.
-func backfilled(t *testing.T, world *petratest.World) string {
+func backfilled(t *testing.T, world *petratest.World, flags ...string) string {
 	t.Helper()
 	api, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
 	if err != nil {
@@ -78,7 +131,7 @@ func backfilled(t *testing.T, world *petratest.World) string {
 	}
 	data, history := t.TempDir(), filepath.Join(t.TempDir(), "history.om")
 	for _, command := range []*exec.Cmd{
-		exec.Command(exporter, "backfill", "--petra.api-url="+api.URL, "--output="+history, "--label=job=msp", "--label=instance=msp"),
+		exec.Command(exporter, append([]string{"backfill", "--petra.api-url=" + api.URL, "--output=" + history, "--label=job=msp", "--label=instance=msp"}, flags...)...),
 		exec.Command(promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=90d", history, data),
 	} {
 		command.Env = append(os.Environ(), "PETRA_API_KEY=key")

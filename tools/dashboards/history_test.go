@@ -35,7 +35,9 @@ type recorded struct {
 // exporters of the present go on: its API has the address of theirs.
 func record(t *testing.T, w *petratest.World, apiURL, data, state string, target labels.Labels, past []recorded) {
 	t.Helper()
-	db, err := tsdb.Open(data, nil, nil, tsdb.DefaultOptions(), nil)
+	options := tsdb.DefaultOptions()
+	options.RetentionDuration = 0 // a backfilled history stays
+	db, err := tsdb.Open(data, nil, nil, options, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

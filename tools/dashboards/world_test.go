@@ -56,7 +56,14 @@ func theWorld(now time.Time) *petratest.World {
 			RemediatedAt: now.Add(-2*day + 9*time.Hour),
 		},
 	)
-	// At a full three hours it is clear what a scrape knows.
+	settle(w, now)
+	freeze(w, now, quiet)
+	return w
+}
+
+// settle makes it clear what a scrape knows at a full three hours: of the last days,
+// nothing happens in the ten minutes before, nor is anything taken back.
+func settle(w *petratest.World, now time.Time) {
 	unclear := func(at time.Time) bool { return at.After(now.Add(-8*day)) && mark(at) != mark(at.Add(10*time.Minute)) }
 	for _, in := range w.Incidents(now) {
 		w.Update(in.ID, func(in *petratest.Incident) {
@@ -77,8 +84,6 @@ func theWorld(now time.Time) *petratest.World {
 			}
 		})
 	}
-	freeze(w, now, quiet)
-	return w
 }
 
 // freeze keeps from happening what would happen after a moment, of what was raised
