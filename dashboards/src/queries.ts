@@ -151,23 +151,24 @@ and on () time() > max(last_over_time(petra_api_last_success_timestamp_seconds{$
 // hours what is gone.
 const threeHourly = (expr: string, back = "") => `last_over_time((${expr})[3h:3h]${back})`;
 
-/**
- * Whether three hours were backfilled, and with a sample in each hour: there is a
- * history then, of no scrape. A series begins there where it is no longer 0.
- */
-const wasBackfilled = (back: string) =>
-  `count_over_time((group(petra_incidents_raised_total{${exporter}}) unless group(petra_exporter_build_info{${exporter}}))[3h:1h] offset ${back}) == 3`;
+/** Whether three hours were backfilled, with a sample in each hour, and not scraped. */
+const wasBackfilled = (back = "") =>
+  `count_over_time((group(petra_incidents_raised_total{${exporter}}) unless group(petra_exporter_build_info{${exporter}}))[3h:1h]${back}) >= 3`;
 
 /**
  * What counters have grown by in each step, by tenant. One that was not known a step
  * ago (after a cold start, or before the first scrape) adds nothing, instead of its
- * history; one that was not there in a backfilled history was 0.
+ * history. But a backfilled series begins where it is no longer 0: one that was not
+ * there then was 0, if the tenant was there, or is in the backfilled history too.
  */
 function grown(metric: string, by: string, step: string): string {
   const counter = `max by (${by}) (${metric})`;
+  const tenant = known("petra_incidents_raised_total", "tenant_id");
+  const back = ` offset ${step}`;
   return `(
-  clamp_min(${threeHourly(counter)} - ${threeHourly(counter, ` offset ${step}`)}, 0)
-  or ${threeHourly(counter)} and on () ${wasBackfilled(step)}
+  clamp_min(${threeHourly(counter)} - ${threeHourly(counter, back)}, 0)
+  or ${threeHourly(counter)} and on () ${wasBackfilled(back)}
+    and on (tenant_id) (${threeHourly(tenant, back)} or ${threeHourly(tenant)} and on () ${wasBackfilled()})
 )`;
 }
 

@@ -15,6 +15,7 @@ type truth struct {
 	tenants   []petratest.Tenant
 	at        time.Time
 	span      time.Duration
+	seam      time.Time // where a backfilled history ends and scrapes follow, if they do
 }
 
 // of keeps one tenant's.
