@@ -99,11 +99,7 @@ func queries(t *testing.T) map[string]string {
 
 func TestQueries(t *testing.T) {
 	db := stored(t, expositions(t, openMetrics)[openMetrics])
-	engine := promql.NewEngine(promql.EngineOpts{
-		Logger: slog.New(slog.DiscardHandler), MaxSamples: 1e6, Timeout: time.Minute,
-		Parser: parser.NewParser(parser.Options{}),
-	})
-	t.Cleanup(func() { _ = engine.Close() })
+	engine := newEngine(t)
 	found := queries(t)
 	for heading := range answers {
 		if found[heading] == "" {
@@ -138,6 +134,15 @@ func TestQueries(t *testing.T) {
 			}
 		})
 	}
+}
+
+func newEngine(t *testing.T) *promql.Engine {
+	engine := promql.NewEngine(promql.EngineOpts{
+		Logger: slog.New(slog.DiscardHandler), MaxSamples: 1e6, Timeout: time.Minute,
+		Parser: parser.NewParser(parser.Options{}),
+	})
+	t.Cleanup(func() { _ = engine.Close() })
+	return engine
 }
 
 // near allows for what increase() extrapolates, and a latency.

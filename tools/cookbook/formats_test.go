@@ -42,15 +42,10 @@ func TestRulesInBothFormats(t *testing.T) {
 
 // evaluated are the values of each rule that has any, in the order of the story.
 func evaluated(t *testing.T, scrapes []exposition) map[string][]string {
-	db := stored(t, scrapes)
-	engine := promql.NewEngine(promql.EngineOpts{
-		Logger: slog.New(slog.DiscardHandler), MaxSamples: 1e6, Timeout: time.Minute,
-		Parser: parser.NewParser(parser.Options{}),
-	})
-	t.Cleanup(func() { _ = engine.Close() })
+	db, engine, rules := stored(t, scrapes), newEngine(t), shippedRules(t)
 	values := map[string][]string{}
 	for at := start; !at.After(failed); at = at.Add(time.Minute) {
-		for _, rule := range shippedRules(t) {
+		for _, rule := range rules {
 			for _, sample := range evaluate(t, engine, db, rule, at) {
 				name := rule.Record + rule.Alert
 				values[name] = append(values[name], at.Format(time.TimeOnly)+" "+sample.String())
