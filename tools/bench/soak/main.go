@@ -25,6 +25,9 @@ const (
 	scrapeTimeout = 30 * time.Second
 	timeoutOffset = scrapeTimeout / 2
 	stopWithin    = 30 * time.Second
+	// A run of any length has leastRounds: a fault may keep all scrapes of a round
+	// waiting for as long as a short run lasts.
+	leastRounds = 8
 )
 
 func main() {
@@ -89,7 +92,8 @@ func run(binary string, length time.Duration, seed uint64) error {
 	stop := make(chan struct{})
 	var beside sync.WaitGroup
 	beside.Go(func() { c.run(stop) })
-	for end := time.Now().Add(length); time.Now().Before(end); {
+	end := time.Now().Add(length)
+	for n := 0; n < leastRounds || time.Now().Before(end); n++ {
 		s.round()
 	}
 	close(stop)
