@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -25,15 +26,15 @@ type reading struct {
 	answer     *petra.Incidents
 }
 
-// span is what an answer covers: all that was created after from (or at it,
-// where inclusive), or everything since the time asked for.
+// span is what an answer covers: all that was created after from, or everything
+// since the time asked for.
 type span struct {
-	of        string // as in reading
-	start     time.Time
-	since     time.Time
-	all       bool
-	from      time.Time
-	inclusive bool
+	of    string // as in reading
+	start time.Time
+	since time.Time
+	all   bool
+	from  time.Time
+	cut   bool // a whole read that was cut: what is older is out of the API's reach
 }
 
 // covers reports whether an incident created then, which may be unknown, would
@@ -46,21 +47,19 @@ func (s *span) covers(created time.Time) bool {
 		return false
 	case s.all:
 		return true
-	case s.from.IsZero():
-		return false
 	}
-	return created.After(s.from) || s.inclusive && created.Equal(s.from)
+	return !s.from.IsZero() && created.After(s.from)
 }
 
 // span is what the answer covers. One that is full covers what is newer than its
-// oldest incident. A full one of one tenant covers that tenant's oldest too,
-// since nobody else's can stand beside it. One that was asked for before the
-// bound since moved back says nothing of what is older.
+// oldest incident, and not what was created with it: others of that time may
+// lie beyond the cut. Without a usable time it covers nothing. One that was
+// asked for before the bound since moved back says nothing of what is older.
 func (r *reading) span(foreign int, since time.Time) span {
 	s := span{of: r.of, start: r.start, since: r.since, all: true}
-	if oldest := r.answer.Oldest(); r.answer.Full() && !oldest.Before(r.since) {
+	if oldest := r.answer.Oldest(); r.answer.Full() && (oldest.IsZero() || !oldest.Before(r.since)) {
 		s.all, s.from = false, oldest
-		s.inclusive = r.of != "" && foreign == 0 && !oldest.IsZero()
+		s.cut = r.of != "" && foreign == 0 && !oldest.IsZero()
 	} else if r.since.After(since) {
 		s.all, s.from = false, r.since.Add(-time.Nanosecond)
 	}
@@ -70,7 +69,7 @@ func (r *reading) span(foreign int, since time.Time) span {
 // whole reports whether the answer is a whole read of the tenant: it covers
 // everything, or all that can be, or the tenant is newer than its oldest.
 func (s *span) whole(t *tenant) bool {
-	return s.all || s.inclusive || !s.from.IsZero() && t.Onboarded.After(s.from)
+	return s.all || s.cut || !s.from.IsZero() && t.Onboarded.After(s.from)
 }
 
 // failed takes over that a request for incidents has failed: of a tenant, or of
@@ -93,29 +92,89 @@ func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
 	return news
 }
 
-// apply takes over a good answer.
-func (s *store) apply(r reading) []note {
+// apply takes over a good answer. One without a single incident that could be
+// used is an error, and changes nothing.
+func (s *store) apply(r reading) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, rejection := range r.answer.Rejected {
-		s.reject(rejection)
-	}
 	told, foreign, notes := s.share(r)
+	if foreign > 0 && foreign == len(r.answer.Incidents) {
+		return nil, fmt.Errorf("%w: none of %d incidents is of the tenant that was asked for", petra.ErrUndecodable, r.answer.Received)
+	}
+	unreadable := s.unreadable()
 	covered := r.span(foreign, s.cfg.Since)
+	doubts := len(r.answer.Unassigned()) + foreign
 	if r.of == "" {
 		s.headFrom, s.headWhole = covered.from, covered.all
 		for _, t := range s.members() {
-			s.applyTo(t, told[t], r, covered)
+			s.applyTo(t, told[t], r, covered, doubts)
 		}
 	} else if t := s.readOf(r); t != nil {
 		covered.of = t.ID
 		if t.err != "" {
 			notes = append(notes, note{level.Info, []any{"msg", "tenant is read again", "tenant_id", t.ID}})
 		}
-		s.applyTo(t, told[t], r, covered)
+		s.applyTo(t, told[t], r, covered, doubts)
 	}
+	s.noteUnreadable(r, covered)
 	s.remember(covered)
 	s.listOpen()
+	return append(notes, s.answerNotes(r, unreadable)...), nil
+}
+
+// noteUnreadable counts the elements of an answer that could not be assigned. It
+// is called for an answer without a single usable element too.
+func (s *store) noteUnreadable(r reading, covered span) {
+	for _, rejection := range r.answer.Rejected {
+		s.rejected.add(rejection)
+	}
+	n := len(r.answer.Unassigned())
+	if r.of != "" {
+		if t := s.readOf(r); t != nil {
+			t.unreadable = n
+		}
+	} else {
+		s.headUnreadable = n
+	}
+	for _, t := range s.tenants {
+		if r.of == "" && covered.all {
+			t.unreadable = 0 // the head has read it whole
+		}
+	}
+	s.answered = true
+}
+
+// unusable takes over an answer of which no element could be used.
+func (s *store) unusable(r reading) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteUnreadable(r, span{})
+}
+
+// unreadable is how many elements of the last answers could not be assigned. A
+// head and a whole read may hold the same ones; in plain mode there are no heads.
+func (s *store) unreadable() int {
+	n := 0
+	for _, t := range s.members() {
+		n += t.unreadable
+	}
+	if s.cfg.plain() {
+		return n
+	}
+	return max(n, s.headUnreadable)
+}
+
+// answerNotes say what has changed in how well the API's answers can be read.
+func (s *store) answerNotes(r reading, before int) (notes []note) {
+	if now := s.unreadable(); now > 0 && before == 0 { // it can only be of this answer
+		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents that it lacks stay as they are", "incidents", now, "reason", r.answer.Unassigned()[0].Reason))
+	} else if now == 0 && before > 0 {
+		notes = append(notes, note{level.Info, []any{"msg", "all incidents in the API's answers can be read again"}})
+	}
+	if !s.unordered && !r.answer.NewestFirst() {
+		s.unordered = true
+		notes = append(notes, warn("msg", "the API's answer is not ordered newest first; the exporter orders it by itself", "tenant_id", r.of))
+	}
 	return notes
 }
 
@@ -141,15 +200,18 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 	for _, i := range r.answer.Incidents {
 		if r.of != "" && i.Tenant.ID != r.of && i.Tenant.MicrosoftID != r.of {
 			foreign++
-			s.reject(petra.Rejection{Reason: petra.WrongTenant, Key: i.ID})
+			s.rejected.add(petra.Rejection{Reason: petra.WrongTenant, Key: i.ID})
 			continue
 		}
 		t, found := s.learn(i.Tenant)
 		notes = append(notes, found...)
-		if t == nil || !s.member(t) || s.tooOld(i.CreatedAt) {
+		if t == nil || !s.member(t) {
 			continue
 		}
 		i.ID = incidentID(i.ID)
+		if known := t.incidents[i.ID]; s.tooOld(i.CreatedAt) && (known == nil || !known.present) {
+			continue // the API does not send what is too old: of a known one, the time has become wrong
+		}
 		told[t] = append(told[t], i)
 		if st, isUnseen := s.statuses.see(i.RemediationStatus); isUnseen || unseen[st] > 0 {
 			unseen[st]++
@@ -163,20 +225,14 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 	return told, foreign, notes
 }
 
-// reject counts what could not be used, once in a process's life.
-func (s *store) reject(r petra.Rejection) {
-	if !s.rejected[r] {
-		s.rejected[r] = true
-		s.rejection[r.Reason]++
-	}
-}
-
 // applyTo takes over what an answer says, and does not say, of one tenant. Of
 // two answers in flight, the one that was asked for earlier says nothing about
-// what the other covered.
-func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered span) {
+// what the other covered. Each of the doubts, elements that could not be assigned
+// or are another tenant's, may be an incident that the answer seems to lack.
+func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered span, doubts int) {
 	first := !t.headRead || covered.whole(t) && !t.wholeRead
 	later := s.laterThan(t, r.start)
+	kind := index(r.of != "")
 	said := map[string]bool{}
 	for _, incident := range told {
 		if said[incident.ID] || later(incident.CreatedAt) {
@@ -186,9 +242,10 @@ func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered spa
 		st := s.statuses.get(incident.RemediationStatus)
 		t.hasHad(st)
 		t.tell(incident, st, r.start, first, s.cfg.OpenIncidentUser)
+		t.incidents[incident.ID].doubts[kind] = doubts
 	}
 	for _, i := range t.incidents {
-		if i.present && !said[i.ID] && !later(i.CreatedAt) {
+		if i.present && !said[i.ID] && !later(i.CreatedAt) && doubts <= i.doubts[kind] {
 			i.lackedBy(r.start, &covered)
 		}
 	}
@@ -218,7 +275,7 @@ func (i *incident) lackedBy(at time.Time, covered *span) {
 		} else if at.Sub(i.missing) >= withdrawnAfter {
 			i.present = false
 		}
-	case !covered.inclusive:
+	case !covered.cut:
 		// The answer says nothing about it.
 	case !i.open():
 		i.present = false
@@ -245,7 +302,7 @@ func (t *tenant) read(r reading, covered *span) {
 	switch {
 	case covered.whole(t):
 		t.wholeRead = true
-		t.complete, t.truncated = true, covered.inclusive
+		t.complete, t.truncated = true, covered.cut
 		t.knownFrom = covered.from
 		if r.start.After(t.whole) {
 			t.whole = r.start

@@ -32,7 +32,7 @@ func TestAnswersInFlight(t *testing.T) {
 	}
 	s := newStore()
 	s.configure(loadTestConfig(t))
-	if _, err := s.applyTenants([]petra.Tenant{{ID: "A"}, {ID: "B"}}, nil); err != nil {
+	if _, err := s.applyTenants(&petra.Tenants{Tenants: []petra.Tenant{{ID: "A"}, {ID: "B"}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	newer, older := incident("newer", "ACTIVE", at(-60)), incident("older", "ACTIVE", at(-7200))
@@ -71,6 +71,7 @@ func TestSpan(t *testing.T) {
 	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
 	day := func(n int) time.Time { return now.AddDate(0, 0, n-10) }
 	full := &petra.Incidents{Received: petra.MaxIncidents, Incidents: []petra.Incident{{CreatedAt: day(8)}, {CreatedAt: day(5)}}}
+	reversed := &petra.Incidents{Received: petra.MaxIncidents, Incidents: []petra.Incident{{CreatedAt: day(5)}, {CreatedAt: day(8)}}}
 	untimed := &petra.Incidents{Received: petra.MaxIncidents, Incidents: []petra.Incident{{}}}
 	short := &petra.Incidents{Received: 2, Incidents: full.Incidents}
 	for name, c := range map[string]struct {
@@ -85,10 +86,12 @@ func TestSpan(t *testing.T) {
 		"head":                         {answer: short, whole: true, covers: map[int]bool{0: true, 1: true, 9: true}},
 		"cut head":                     {answer: full, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
 		"whole read":                   {of: "A", answer: short, whole: true, covers: map[int]bool{0: true, 1: true}},
-		"full whole read":              {of: "A", answer: full, whole: true, covers: map[int]bool{0: false, 4: false, 5: true, 6: true}},
+		"full whole read":              {of: "A", answer: full, whole: true, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"full, the oldest first":       {answer: reversed, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
 		"full one with others":         {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
 		"full without times":           {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
 		"full whole one without times": {of: "A", answer: untimed, covers: map[int]bool{0: false, 9: false}},
+		"full without times since":     {answer: untimed, since: day(3), bound: day(3), covers: map[int]bool{0: false, 2: false, 4: false, 9: false}},
 		"head since":                   {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: true, 2: false, 3: true}},
 		"cut head past since":          {answer: full, since: day(6), bound: day(6), whole: true, covers: map[int]bool{5: false, 6: true}},
 		"bound moved back":             {answer: short, since: day(3), bound: day(1), covers: map[int]bool{0: false, 2: false, 3: true}},

@@ -82,8 +82,14 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 	for _, st := range s.statuses.ordered {
 		out.add(statusInfoDesc, 1, st.label, st.meaning)
 	}
-	for _, reason := range petra.Reasons() {
-		out.add(rejectedDesc, float64(s.rejection[reason]), string(reason))
+	for _, reason := range petra.Reasons(petra.RouteIncidents) {
+		out.add(rejectedDesc, float64(s.rejected.counts[reason]), string(reason))
+	}
+	for _, reason := range petra.Reasons(petra.RouteTenants) {
+		out.add(tenantsRejectedDesc, float64(s.tenantsRejected.counts[reason]), string(reason))
+	}
+	if s.answered {
+		out.add(unreadableDesc, float64(s.unreadable()))
 	}
 	s.collectRecent(out, recent)
 	out.send(ch)

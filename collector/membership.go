@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -72,7 +73,13 @@ func (s *store) members() []*tenant {
 // mistyped reports whether a tenant is configured that a good list does not
 // contain, and of which no incident came.
 func (s *store) mistyped(t *tenant) bool {
-	return t.configured && !t.inList && len(t.incidents) == 0 && s.listSize >= 0
+	return t.configured && !t.inList && len(t.incidents) == 0 && s.listKnown()
+}
+
+// listKnown reports whether there is a list of tenants, and all of it could be
+// used.
+func (s *store) listKnown() bool {
+	return s.listSize >= 0 && s.listUnreadable == 0
 }
 
 // publishable reports whether the tenant may have series of incidents: its
@@ -82,43 +89,62 @@ func (s *store) publishable(t *tenant) bool {
 }
 
 // applyTenants takes over a list of tenants, or the failure to get one. A list
-// that is empty after one that was not is an error, and changes nothing.
-func (s *store) applyTenants(list []petra.Tenant, err error) ([]note, error) {
+// that is empty after one that was not is an error, and changes nothing. One with
+// elements that could not be used proves no departure: the tenant that it lacks
+// may be one of these.
+func (s *store) applyTenants(list *petra.Tenants, err error) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listTried = true
-	if err == nil && len(list) == 0 && s.listSize > 0 {
+	if err == nil && len(list.Tenants) == 0 && s.listSize > 0 {
 		err = fmt.Errorf("%w: an empty list after one of %d tenants", petra.ErrUndecodable, s.listSize)
+	}
+	if list != nil {
+		for _, rejection := range list.Rejected {
+			s.tenantsRejected.add(rejection)
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.listSize = len(list)
-	var notes []note
+	notes := s.listNotes(list.Rejected)
+	s.listSize, s.listUnreadable = len(list.Tenants), len(list.Rejected)
 	in := map[string]bool{}
-	for _, told := range list {
+	for _, told := range list.Tenants {
 		t, found := s.resolve(told)
 		notes = append(notes, found...)
 		if t == nil {
 			t = s.newTenant(told.ID)
 		}
+		told.Name, told.MicrosoftID = cmp.Or(told.Name, t.Name), cmp.Or(told.MicrosoftID, t.MicrosoftID)
 		t.Tenant, t.resolved, t.inList, t.lacking, t.warned = told, true, true, 0, false
 		in[told.ID] = true
 	}
 	for _, t := range s.tenants {
-		if !in[t.ID] {
-			t.lacking++
-			if t.lacking >= 3 {
-				t.inList, t.learned = false, false
-			}
-			if s.mistyped(t) && !t.warned {
-				t.warned = true
-				notes = append(notes, warn("msg", "a configured tenant is not in the organisation; check its ID", "tenant_id", t.ID))
-			}
+		if in[t.ID] || !s.listKnown() {
+			continue
+		}
+		t.lacking++
+		if t.lacking >= 3 {
+			t.inList, t.learned = false, false
+		}
+		if s.mistyped(t) && !t.warned {
+			t.warned = true
+			notes = append(notes, warn("msg", "a configured tenant is not in the organisation; check its ID", "tenant_id", t.ID))
 		}
 	}
 	s.listOpen()
 	return notes, nil
+}
+
+// listNotes say what has changed in how well the list of tenants can be read.
+func (s *store) listNotes(rejected []petra.Rejection) []note {
+	if len(rejected) > 0 && s.listUnreadable == 0 {
+		return []note{warn("msg", "elements of the list of tenants cannot be used; no tenant leaves meanwhile", "tenants", len(rejected), "reason", rejected[0].Reason)}
+	} else if len(rejected) == 0 && s.listUnreadable > 0 {
+		return []note{{level.Info, []any{"msg", "the whole list of tenants can be used again"}}}
+	}
+	return nil
 }
 
 // resolve finds the tenant that the API speaks of, nil where it is not known. A
@@ -150,7 +176,7 @@ func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
 // configuration or a good list, incidents are how tenants become known.
 func (s *store) learn(told petra.Tenant) (*tenant, []note) {
 	t, notes := s.resolve(told)
-	discovering := len(s.cfg.Tenants) == 0 && s.listSize < 0
+	discovering := len(s.cfg.Tenants) == 0 && !s.listKnown()
 	if t == nil && discovering {
 		t = s.newTenant(told.ID)
 	}
@@ -160,7 +186,7 @@ func (s *store) learn(told petra.Tenant) (*tenant, []note) {
 	t.resolved = true
 	t.learned = t.learned || discovering
 	if !t.inList { // else the list knows better
-		t.Name, t.MicrosoftID = told.Name, told.MicrosoftID
+		t.Name, t.MicrosoftID = cmp.Or(told.Name, t.Name), cmp.Or(told.MicrosoftID, t.MicrosoftID)
 	}
 	return t, notes
 }

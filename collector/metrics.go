@@ -63,21 +63,23 @@ var (
 
 // What is known of the API and the budget.
 var (
-	upDesc           = gauge("petra_up", "1 if a request for incidents of the last refresh that made any succeeded, else 0. No series before the first.")
-	lastSuccessDesc  = gauge("petra_api_last_success_timestamp_seconds", "When a request of the route last succeeded; 0 before the first.", "route")
-	blockedUntilDesc = gauge("petra_api_blocked_until_timestamp_seconds", "End of the wait that a 429 asked for; 0 while the route is open.", "route")
-	limitDesc        = gauge("petra_api_budget_limit_requests", "Requests allowed in any 60 seconds.", "route")
-	remainingDesc    = gauge("petra_api_budget_remaining_requests", "Requests free now; those of the last 60 seconds are spent.", "route")
-	stateSavedDesc   = gauge("petra_state_last_save_successful", "1 if the last write of the state file succeeded, else 0. No series without a state file.")
-	stateSuccessDesc = gauge("petra_state_last_save_success_timestamp_seconds", "When the state file was last written. No series without a state file.")
-	rejectedDesc     = counter("petra_incidents_rejected_total", "Incidents, or fields of them, that could not be used, each once per incident and reason.", "reason")
+	upDesc              = gauge("petra_up", "1 if a request for incidents of the last refresh that made any succeeded, else 0. No series before the first.")
+	lastSuccessDesc     = gauge("petra_api_last_success_timestamp_seconds", "When a request of the route last succeeded; 0 before the first.", "route")
+	blockedUntilDesc    = gauge("petra_api_blocked_until_timestamp_seconds", "End of the wait that a 429 asked for; 0 while the route is open.", "route")
+	limitDesc           = gauge("petra_api_budget_limit_requests", "Requests allowed in any 60 seconds.", "route")
+	remainingDesc       = gauge("petra_api_budget_remaining_requests", "Requests free now; those of the last 60 seconds are spent.", "route")
+	stateSavedDesc      = gauge("petra_state_last_save_successful", "1 if the last write of the state file succeeded, else 0. No series without a state file.")
+	stateSuccessDesc    = gauge("petra_state_last_save_success_timestamp_seconds", "When the state file was last written. No series without a state file.")
+	rejectedDesc        = counter("petra_incidents_rejected_total", "Incidents, or fields of them, that the exporter could not use, each counted once per reason while it is remembered.", "reason")
+	tenantsRejectedDesc = counter("petra_tenants_rejected_total", "Elements of the list of tenants that the exporter could not use, each counted once while it is remembered.", "reason")
+	unreadableDesc      = gauge("petra_incidents_unreadable", "Incidents in the API's last answers without a usable id or tenant. Above 0, incidents may be missing from all metrics, and none is taken for withdrawn. No series before the first answer.")
 )
 
 var descs = []desc{
 	tenantsDesc, tenantInfoDesc, tenantPausedDesc, tenantOnboardedDesc, tenantUpDesc, tenantLastRefreshDesc, tenantLastFullReadDesc, tenantTruncatedDesc,
 	incidentsDesc, openIncidentsDesc, oldestOpenDesc, lastIncidentDesc, raisedDesc, statusInfoDesc, openUnlistedDesc, recentUnlistedDesc,
 	openInfoDesc, openLiveDesc, openOccurredDesc, openCreatedDesc, recentCreatedDesc, recentOccurredDesc, recentDwellDesc, recentFirstSeenDesc,
-	upDesc, lastSuccessDesc, blockedUntilDesc, limitDesc, remainingDesc, rejectedDesc, stateSavedDesc, stateSuccessDesc,
+	upDesc, lastSuccessDesc, blockedUntilDesc, limitDesc, remainingDesc, rejectedDesc, tenantsRejectedDesc, unreadableDesc, stateSavedDesc, stateSuccessDesc,
 }
 
 // seconds is a time as Prometheus has it; the API's times have milliseconds.

@@ -16,7 +16,7 @@ import (
 // transport there, never another client.
 type Client interface {
 	Incidents(context.Context, petra.IncidentsQuery) (*petra.Incidents, error)
-	Tenants(context.Context) ([]petra.Tenant, error)
+	Tenants(context.Context) (*petra.Tenants, error)
 }
 
 // refresher asks the API, as the plan says, and writes the store.
@@ -163,6 +163,14 @@ func (r *refresher) read(w world, id string) error {
 		query.TenantID = w.store.attempt(id, start)
 	}
 	answer, err := w.client.Incidents(r.ctx, query)
+	reading := reading{of: id, since: w.cfg.Since, start: start, end: clock(), answer: answer}
+	var notes []note
+	if err == nil {
+		notes, err = w.store.apply(reading)
+	} else if answer != nil {
+		w.store.unusable(reading)
+	}
+	r.tell(notes)
 	switch {
 	case r.ctx.Err() != nil:
 		level.Debug(r.logger).Log("msg", "request ended by the shutdown", "tenant_id", id)
@@ -173,7 +181,6 @@ func (r *refresher) read(w world, id string) error {
 		r.failed(w, id, err)
 		return err
 	}
-	r.tell(w.store.apply(reading{of: id, since: w.cfg.Since, start: start, end: clock(), answer: answer}))
 	r.succeeded(petra.RouteIncidents)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -32,16 +32,19 @@ func newBaseline(t *testing.T, api *petratest.API) *baseline {
 	t.Cleanup(b.asking.Wait)
 	b.asking.Go(func() {
 		for t.Context().Err() == nil {
-			tenants, _ := client.Tenants(t.Context())
-			for i := 0; i < len(tenants) && t.Context().Err() == nil; i++ {
+			tenants := &petra.Tenants{}
+			if list, err := client.Tenants(t.Context()); err == nil {
+				tenants = list
+			}
+			for i := 0; i < len(tenants.Tenants) && t.Context().Err() == nil; i++ {
 				at, _ := budget.FreeAt(time.Now(), 1)
 				sleepUntil(at)
-				if answer, err := client.Incidents(t.Context(), petra.IncidentsQuery{TenantID: tenants[i].ID}); err == nil {
+				if answer, err := client.Incidents(t.Context(), petra.IncidentsQuery{TenantID: tenants.Tenants[i].ID}); err == nil {
 					known := map[string]petra.Incident{}
 					for _, incident := range answer.Incidents {
 						known[incident.ID] = incident
 					}
-					b.incidents.Store(tenants[i].ID, known)
+					b.incidents.Store(tenants.Tenants[i].ID, known)
 				}
 			}
 		}

@@ -27,37 +27,43 @@ type savedState struct {
 	Spent   map[petra.Route][]time.Time `json:"spent"`
 	Blocked map[petra.Route]time.Time   `json:"blocked"`
 
-	Since     time.Time         `json:"since,omitzero"`
-	ListSize  int               `json:"list_size"`
-	ListTried bool              `json:"list_tried"`
-	HeadFrom  time.Time         `json:"head_from,omitzero"`
-	HeadWhole bool              `json:"head_whole"`
-	Statuses  []string          `json:"statuses"`
-	Rejected  []petra.Rejection `json:"rejected"`
-	Tenants   []savedTenant     `json:"tenants"`
+	Since     time.Time     `json:"since,omitzero"`
+	ListSize  int           `json:"list_size"`
+	ListTried bool          `json:"list_tried"`
+	HeadFrom  time.Time     `json:"head_from,omitzero"`
+	HeadWhole bool          `json:"head_whole"`
+	Statuses  []string      `json:"statuses"`
+	Tenants   []savedTenant `json:"tenants"`
+
+	savedRejections
+	OfTenants      savedRejections `json:"of_tenants,omitzero"`
+	Answered       bool            `json:"answered"`
+	HeadUnreadable int             `json:"head_unreadable,omitempty"`
+	ListUnreadable int             `json:"list_unreadable,omitempty"`
 }
 
 type savedTenant struct {
 	petra.Tenant
-	Resolved  bool            `json:"resolved"`
-	InList    bool            `json:"in_list"`
-	Learned   bool            `json:"learned"`
-	Lacking   int             `json:"lacking"`
-	Warned    bool            `json:"warned"`
-	Statuses  []string        `json:"statuses"`
-	Up        *bool           `json:"up"`
-	Denied    bool            `json:"denied"`
-	Err       string          `json:"err"`
-	Covered   time.Time       `json:"covered,omitzero"`
-	CoveredAt time.Time       `json:"covered_at,omitzero"`
-	Whole     time.Time       `json:"whole,omitzero"`
-	KnownFrom time.Time       `json:"known_from,omitzero"`
-	Complete  bool            `json:"complete"`
-	Truncated bool            `json:"truncated"`
-	Attempted time.Time       `json:"attempted,omitzero"`
-	HeadRead  bool            `json:"head_read"`
-	WholeRead bool            `json:"whole_read"`
-	Incidents []savedIncident `json:"incidents"`
+	Resolved   bool            `json:"resolved"`
+	InList     bool            `json:"in_list"`
+	Learned    bool            `json:"learned"`
+	Lacking    int             `json:"lacking"`
+	Warned     bool            `json:"warned"`
+	Statuses   []string        `json:"statuses"`
+	Up         *bool           `json:"up"`
+	Denied     bool            `json:"denied"`
+	Err        string          `json:"err"`
+	Covered    time.Time       `json:"covered,omitzero"`
+	CoveredAt  time.Time       `json:"covered_at,omitzero"`
+	Whole      time.Time       `json:"whole,omitzero"`
+	KnownFrom  time.Time       `json:"known_from,omitzero"`
+	Complete   bool            `json:"complete"`
+	Truncated  bool            `json:"truncated"`
+	Attempted  time.Time       `json:"attempted,omitzero"`
+	HeadRead   bool            `json:"head_read"`
+	WholeRead  bool            `json:"whole_read"`
+	Unreadable int             `json:"unreadable,omitempty"`
+	Incidents  []savedIncident `json:"incidents"`
 }
 
 type savedIncident struct {
@@ -73,6 +79,7 @@ type savedIncident struct {
 	Present     bool          `json:"present,omitempty"`
 	Missing     time.Time     `json:"missing,omitzero"`
 	Unreachable time.Time     `json:"unreachable,omitzero"`
+	Doubts      [2]int        `json:"doubts,omitzero"`
 	Listed      bool          `json:"listed,omitempty"`
 	// Counted are the observations made, by kind: dwell, detection, remediation.
 	Counted [durationKinds]*savedObservation `json:"counted"`
@@ -115,9 +122,8 @@ func (s *store) save() *savedState {
 			saved.Statuses = append(saved.Statuses, st.label)
 		}
 	}
-	for rejection := range s.rejected {
-		saved.Rejected = append(saved.Rejected, rejection)
-	}
+	saved.savedRejections, saved.OfTenants = s.rejected.save(), s.tenantsRejected.save()
+	saved.Answered, saved.HeadUnreadable, saved.ListUnreadable = s.answered, s.headUnreadable, s.listUnreadable
 	for _, t := range s.tenants {
 		saved.Tenants = append(saved.Tenants, t.save())
 	}
@@ -129,7 +135,7 @@ func (t *tenant) save() savedTenant {
 		Tenant: t.Tenant, Resolved: t.resolved, InList: t.inList, Learned: t.learned, Lacking: t.lacking, Warned: t.warned,
 		Up: t.up, Denied: t.denied, Err: t.err,
 		Covered: t.covered, CoveredAt: t.coveredAt, Whole: t.whole, KnownFrom: t.knownFrom, Complete: t.complete,
-		Truncated: t.truncated, Attempted: t.attempted, HeadRead: t.headRead, WholeRead: t.wholeRead,
+		Truncated: t.truncated, Attempted: t.attempted, HeadRead: t.headRead, WholeRead: t.wholeRead, Unreadable: t.unreadable,
 		Incidents: make([]savedIncident, 0, len(t.incidents)),
 	}
 	for _, st := range t.statuses {
@@ -147,7 +153,7 @@ func (i *incident) save() savedIncident {
 	saved := savedIncident{
 		ID: i.ID, CreatedAt: i.CreatedAt, OccurredAt: i.OccurredAt, Status: i.RemediationStatus, Live: i.Live,
 		Dwell: i.Dwell, HasDwell: i.HasDwell, FirstSeen: i.firstSeen, Present: i.present,
-		Missing: i.missing, Unreachable: i.unreachable, Listed: i.listed,
+		Missing: i.missing, Unreachable: i.unreachable, Listed: i.listed, Doubts: i.doubts,
 	}
 	if i.open() {
 		saved.URL = i.url
@@ -175,15 +181,15 @@ func (s *store) load(saved *savedState) {
 	for _, label := range saved.Statuses {
 		s.statuses.ordered = append(s.statuses.ordered, &status{label: label, seen: true})
 	}
-	for _, rejection := range saved.Rejected {
-		s.reject(rejection)
-	}
+	s.rejected.load(saved.savedRejections)
+	s.tenantsRejected.load(saved.OfTenants)
+	s.answered, s.headUnreadable, s.listUnreadable = saved.Answered, saved.HeadUnreadable, saved.ListUnreadable
 	for _, st := range saved.Tenants {
 		t := &tenant{
 			Tenant: st.Tenant, resolved: st.Resolved, inList: st.InList, learned: st.Learned, lacking: st.Lacking, warned: st.Warned,
 			up: st.Up, denied: st.Denied, err: st.Err,
 			covered: past(st.Covered), coveredAt: st.CoveredAt, whole: past(st.Whole), knownFrom: st.KnownFrom, complete: st.Complete,
-			truncated: st.Truncated, attempted: past(st.Attempted), headRead: st.HeadRead, wholeRead: st.WholeRead,
+			truncated: st.Truncated, attempted: past(st.Attempted), headRead: st.HeadRead, wholeRead: st.WholeRead, unreadable: st.Unreadable,
 			incidents: make(map[string]*incident, len(st.Incidents)),
 		}
 		for _, label := range st.Statuses {
@@ -196,7 +202,7 @@ func (s *store) load(saved *savedState) {
 					RemediationStatus: si.Status, Live: si.Live, Dwell: si.Dwell, HasDwell: si.HasDwell,
 				},
 				url: si.URL, firstSeen: past(si.FirstSeen), present: si.Present,
-				missing: past(si.Missing), unreachable: past(si.Unreachable), listed: si.Listed,
+				missing: past(si.Missing), unreachable: past(si.Unreachable), listed: si.Listed, doubts: si.Doubts,
 			}
 			for kind, o := range si.Counted {
 				if o != nil {

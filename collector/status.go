@@ -39,6 +39,7 @@ type statusPage struct {
 	Now                         string
 	Problems                    []string // what is wrong, the worst first
 	Complete, Pending, Stale    int      // tenants
+	Paused                      int      // of these
 	Open                        []statusIncident
 	OpenTenants, Live, Unlisted int // of the open incidents
 	Tenants                     []statusTenant
@@ -59,6 +60,7 @@ type statusTenant struct {
 	Name, ID        string
 	Problem         string // empty where nothing is wrong
 	Up              string
+	Paused          bool
 	Open, Live      string // empty where not known
 	Read, WholeRead statusTime
 	severity        int
@@ -139,6 +141,7 @@ func (s *store) status(page *statusPage, now time.Time) {
 		state := s.state(t, now)
 		states[state]++
 		page.Tenants = append(page.Tenants, s.statusTenant(t, state, now))
+		page.Paused += index(t.Paused)
 		if s.publishable(t) && !t.stale(now, s.cfg.MaxStaleness) {
 			page.addIncidents(t, incidents, now)
 		}
@@ -151,6 +154,12 @@ func (s *store) status(page *statusPage, now time.Time) {
 		return cmp.Or(b.created.Compare(a.created), strings.Compare(a.ID, b.ID))
 	})
 	page.addTenantProblems()
+	if n := s.unreadable(); n > 0 {
+		page.problem("%d incidents in the API's last answers have no usable id or tenant: incidents may be missing here, and none is taken for withdrawn.", n)
+	}
+	if s.listUnreadable > 0 {
+		page.problem("%d tenants in the API's list have no usable petraTenantId: tenants may be missing here, and none leaves.", s.listUnreadable)
+	}
 	for _, st := range s.statuses.ordered {
 		page.Statuses = append(page.Statuses, statusStatus{st.label, st.meaning, incidents[st]})
 		if st.meaning == meaningUnknown {
@@ -205,7 +214,7 @@ func (p *statusPage) addTenantProblems() {
 
 func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenant {
 	row := statusTenant{
-		Name: labelValue(t.Name), ID: t.ID,
+		Name: labelValue(t.Name), ID: t.ID, Paused: t.Paused,
 		Up: "unknown", Read: ago(now, t.covered), WholeRead: ago(now, t.whole),
 	}
 	down := t.up != nil && !*t.up

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/petra-exporter/petra_exporter/petra"
 )
 
 // maxOpenIncidents is how many open incidents have series, of all tenants.
@@ -17,13 +16,18 @@ const maxOpenIncidents = 5000
 // store holds what is known of the tenants and their incidents. Only the
 // refresher writes it; only Collect, the plan and the status page read it.
 type store struct {
-	mu        sync.RWMutex
-	cfg       *Config
-	tenants   map[string]*tenant // by ID
-	statuses  statuses
-	vecs      durationVecs
-	rejected  map[petra.Rejection]bool // each is counted once
-	rejection map[petra.Reason]int
+	mu       sync.RWMutex
+	cfg      *Config
+	tenants  map[string]*tenant // by ID
+	statuses statuses
+	vecs     durationVecs
+
+	rejected        rejections // of incidents
+	tenantsRejected rejections
+	answered        bool // an answer to a request for incidents has come
+	headUnreadable  int  // elements of the last head that could not be assigned
+	listUnreadable  int  // elements of the last list of tenants that could not be used
+	unordered       bool // an answer was not newest first
 
 	listTried bool // an attempt at the list of tenants has ended
 	listSize  int  // of the last good list; -1 before the first
@@ -44,10 +48,10 @@ func warn(keyvals ...any) note { return note{level.Warn, keyvals} }
 // newStore returns a store without a configuration.
 func newStore() *store {
 	return &store{
-		tenants:   map[string]*tenant{},
-		rejected:  map[petra.Rejection]bool{},
-		rejection: map[petra.Reason]int{},
-		listSize:  -1,
+		tenants:         map[string]*tenant{},
+		rejected:        newRejections(),
+		tenantsRejected: newRejections(),
+		listSize:        -1,
 	}
 }
 

@@ -38,6 +38,8 @@ type tenant struct {
 	attempted time.Time // the last try at a whole read
 
 	headRead, wholeRead bool // its first head and its first whole read are done
+
+	unreadable int // elements of its last whole read that could not be assigned
 }
 
 // incident is what is known of one incident.
@@ -50,6 +52,10 @@ type incident struct {
 	missing        time.Time // the first of the answers in a row that should have held it
 	unreachable    time.Time // open, but older than a full whole read reaches, since then
 	listed         bool      // among the open incidents with series of their own
+	// doubts is how many elements could not be assigned in the last head and in
+	// the last whole read that held the incident: an answer with more of them
+	// is no evidence that it is gone.
+	doubts [2]int
 	// counted is what the histograms have of it: an incident is counted once,
 	// whatever the API says later.
 	counted [durationKinds]observation
@@ -91,9 +97,16 @@ func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
 	return raised, remediated
 }
 
-// update takes over what the API says now.
+// update takes over what the API says now. Times do not change: one that has
+// become unusable is still known.
 func (i *incident) update(told petra.Incident, status *status, keepUser bool) {
 	told.Tenant = petra.Tenant{}
+	if told.CreatedAt.IsZero() {
+		told.CreatedAt = i.CreatedAt
+	}
+	if told.OccurredAt.IsZero() {
+		told.OccurredAt = i.OccurredAt
+	}
 	if !keepUser {
 		told.UserPrincipalName = ""
 	}

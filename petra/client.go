@@ -103,7 +103,8 @@ type IncidentsQuery struct {
 // Incidents reads the newest incidents of a tenant or of the organisation, at
 // most [MaxIncidents]. It returns [ErrNoBudget] or [ErrKey] where nothing was
 // sent, a [StatusError], [ErrUndecodable], [ErrTooLarge], or the error of the
-// transport or of ctx.
+// transport or of ctx. An answer of which no element could be used is returned
+// beside ErrUndecodable.
 func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, error) {
 	query := url.Values{"limit": {strconv.Itoa(MaxIncidents)}}
 	if q.TenantID != "" {
@@ -122,8 +123,8 @@ func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, e
 
 // Tenants reads the list of the organisation's tenants, paused ones included.
 // Its errors are those of [Client.Incidents].
-func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
-	var tenants []Tenant
+func (c *Client) Tenants(ctx context.Context) (*Tenants, error) {
+	var tenants *Tenants
 	err := c.get(ctx, RouteTenants, nil, func(body []byte, date time.Time) (err error) {
 		tenants, err = decodeTenants(body, date)
 		return err

@@ -43,6 +43,7 @@ var faults = map[petratest.FaultKind]struct {
 	petratest.Redirect:      {kind: petra.ErrRedirect, code: 302},
 	petratest.Hang:          {kind: context.DeadlineExceeded, lasted: testTimeout},
 	petratest.EchoKey:       {code: 500},
+	petratest.Damaged:       {kind: petra.ErrUndecodable, code: 200},
 	petratest.Reset:         {cause: io.EOF},
 }
 

@@ -1,15 +1,14 @@
 package petra
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 )
@@ -52,37 +51,54 @@ func (i *Incident) RemediatedAt() (at time.Time, ok bool) {
 	return i.OccurredAt.Add(i.Dwell), true
 }
 
-// Reason says why an incident, or a field of one, could not be used.
+// Reason says why an element of an answer, or a field of one, could not be used.
 type Reason string
 
-// The reasons. NoID, BadJSON and WrongTenant cost the whole incident, the
-// others only the field.
+// The reasons. BadTime and BadDwell cost only the field, the others the whole
+// element.
 const (
 	NoID        Reason = "no_id"
 	BadTime     Reason = "bad_time"
 	BadDwell    Reason = "bad_dwell"
 	WrongTenant Reason = "wrong_tenant"
 	BadJSON     Reason = "bad_json"
+	Duplicate   Reason = "duplicate"
 )
 
-// Reasons lists every [Reason].
-func Reasons() []Reason {
+// Reasons lists every [Reason] that an answer of the route can have.
+func Reasons(route Route) []Reason {
+	if route == RouteTenants {
+		return []Reason{NoID, BadJSON, Duplicate}
+	}
 	return []Reason{NoID, BadTime, BadDwell, WrongTenant, BadJSON}
 }
 
 // Rejection is one thing in an answer that could not be used.
 type Rejection struct {
 	Reason Reason
-	// Key is the incident's ID or, where it has none, a digest of its content.
+	// Key is the incident's ID or, where it has none and for tenants, a digest of
+	// the element.
 	Key string
 }
 
 // Incidents is the answer to an [IncidentsQuery].
 type Incidents struct {
-	Incidents []Incident // newest first, as the API orders them
+	Incidents []Incident // in the order of the answer: newest first, as documented
 	Rejected  []Rejection
 	Received  int       // elements in the answer, unusable ones included
 	Date      time.Time // the API's clock when it answered, else ours
+}
+
+// Unassigned has the elements that belong to no incident and tenant: without a
+// usable ID or tenant, or no objects. An incident that the answer seems to lack
+// may be one of these.
+func (a *Incidents) Unassigned() (elements []Rejection) {
+	for _, r := range a.Rejected {
+		if r.Reason == NoID || r.Reason == WrongTenant || r.Reason == BadJSON {
+			elements = append(elements, r)
+		}
+	}
+	return elements
 }
 
 // Full reports whether the answer holds as many incidents as the API gives at
@@ -91,16 +107,31 @@ func (a *Incidents) Full() bool {
 	return a.Received >= MaxIncidents
 }
 
-// Oldest is the creation of the last incident in the answer that has a usable
-// one: the answer misses nothing that was created after it. It is zero where
-// none has.
-func (a *Incidents) Oldest() time.Time {
-	for _, i := range slices.Backward(a.Incidents) {
-		if !i.CreatedAt.IsZero() {
-			return i.CreatedAt
+// Oldest is the earliest creation time in the answer, whatever its order: the
+// answer misses nothing that was created after it. It is zero where no incident
+// has a usable one.
+func (a *Incidents) Oldest() (oldest time.Time) {
+	for _, i := range a.Incidents {
+		if !i.CreatedAt.IsZero() && (oldest.IsZero() || i.CreatedAt.Before(oldest)) {
+			oldest = i.CreatedAt
 		}
 	}
-	return time.Time{}
+	return oldest
+}
+
+// NewestFirst reports whether the answer has the documented order.
+func (a *Incidents) NewestFirst() bool {
+	last := time.Time{}
+	for _, i := range a.Incidents {
+		switch {
+		case i.CreatedAt.IsZero():
+		case !last.IsZero() && i.CreatedAt.After(last):
+			return false
+		default:
+			last = i.CreatedAt
+		}
+	}
+	return true
 }
 
 type wireIncident struct {
@@ -117,41 +148,43 @@ type wireIncident struct {
 	} `json:"user"`
 }
 
-// decodeIncidents reads an answer in one pass. What has the wrong type is left
-// at its zero value, so that a bad incident never costs the others. date is the
-// API's clock.
+// maxElements is how many elements of an answer are decoded: four times what the
+// API sends at most. The rest counts as one element that could not be assigned.
+const maxElements = 4 * MaxIncidents
+
+// decodeIncidents reads an answer. What has the wrong type is left at its zero
+// value, so that a bad incident never costs the others. Where no element can be
+// assigned, it returns the answer beside the error. date is the API's clock.
 func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 	var wire struct {
-		Incidents []wireIncident `json:"incidents"`
+		Incidents elements `json:"incidents"`
 	}
-	if err := unmarshal(body, &wire); err != nil {
+	if err := unmarshal(withoutMark(body), &wire); err != nil {
 		return nil, undecodable(err)
 	}
 	if wire.Incidents == nil {
 		return nil, fmt.Errorf("%w: no list of incidents", ErrUndecodable)
 	}
-	// What has no ID is known by its content, which is rarely asked for.
-	raw := sync.OnceValue(func() []json.RawMessage {
-		var wire struct {
-			Incidents []json.RawMessage `json:"incidents"`
-		}
-		_ = unmarshal(body, &wire) // it could be read above
-		return wire.Incidents
-	})
 	answer := &Incidents{
-		Incidents: make([]Incident, 0, len(wire.Incidents)),
+		Incidents: make([]Incident, 0, min(len(wire.Incidents), maxElements)),
 		Received:  len(wire.Incidents),
 		Date:      date,
 	}
 	reject := func(reason Reason, key string) {
 		answer.Rejected = append(answer.Rejected, Rejection{reason, key})
 	}
-	for n, w := range wire.Incidents {
+	for n, raw := range wire.Incidents {
+		if n == maxElements {
+			reject(BadJSON, fmt.Sprintf("more than %d elements", maxElements))
+			break
+		}
+		var w wireIncident
+		isObject := decodeObject(raw, &w)
 		switch {
-		case (w.ID == "" || tooLong(w.ID)) && raw()[n][0] != '{':
-			reject(BadJSON, digest(raw()[n]))
+		case !isObject:
+			reject(BadJSON, digest(raw))
 		case w.ID == "" || tooLong(w.ID):
-			reject(NoID, digest(raw()[n]))
+			reject(NoID, digest(raw))
 		case !usableTenantID(w.Tenant.PetraTenantID):
 			reject(WrongTenant, w.ID)
 		default:
@@ -161,6 +194,9 @@ func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 				reject(reason, w.ID)
 			}
 		}
+	}
+	if len(wire.Incidents) > 0 && len(answer.Incidents) == 0 {
+		return answer, fmt.Errorf("%w: none of %d incidents has a usable id and tenant", ErrUndecodable, answer.Received)
 	}
 	return answer, nil
 }
@@ -191,11 +227,30 @@ func (w *wireIncident) incident(date time.Time) (Incident, []Reason) {
 // usableTime reads a time that lies neither before 1970 nor more than 1 h
 // after the API's clock.
 func usableTime(text string, date time.Time) (time.Time, bool) {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Unix() < 0 || t.After(date.Add(time.Hour)) {
+	t, ok := parseTime(text)
+	if !ok || t.Unix() < 0 || t.After(date.Add(time.Hour)) {
 		return time.Time{}, false
 	}
 	return t, true
+}
+
+// timeLayouts are the forms of ISO 8601 that APIs write; without a zone, UTC is meant.
+var timeLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"}
+
+// parseTime reads a time in one of the timeLayouts, in lower case too. A leap
+// second, which Go does not know, is the second after it.
+func parseTime(text string) (time.Time, bool) {
+	text = strings.ToUpper(text)
+	leap := time.Duration(0)
+	if seconds := len("2006-01-02T15:04:"); len(text) >= seconds+2 && text[seconds:seconds+2] == "60" {
+		text, leap = text[:seconds]+"59"+text[seconds+2:], time.Second
+	}
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.Add(leap), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // usableDwell reads dwellTimeMinutes: null and absent mean not known yet, and
@@ -226,6 +281,11 @@ func decodeObject(raw json.RawMessage, target any) bool {
 	return unmarshal(raw, target) == nil
 }
 
+// withoutMark skips a byte order mark, which JSON forbids and some servers send.
+func withoutMark(body []byte) []byte {
+	return bytes.TrimPrefix(body, []byte("\ufeff"))
+}
+
 // unmarshal leaves what has the wrong type at its zero value.
 func unmarshal(raw []byte, target any) error {
 	err := json.Unmarshal(raw, target)
@@ -233,6 +293,32 @@ func unmarshal(raw []byte, target any) error {
 		return nil
 	}
 	return err
+}
+
+// elements are those of a JSON list; nil where there is no list.
+type elements []json.RawMessage
+
+// maxListed is how many elements of a list are looked at.
+const maxListed = 100_000
+
+// UnmarshalJSON implements [json.Unmarshaler]. It keeps one element more than
+// maxListed, for callers to see that there are too many: an answer of the
+// largest size could hold 16 million, and each would cost more than its bytes.
+func (e *elements) UnmarshalJSON(raw []byte) error {
+	*e = nil
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+		return err
+	}
+	*e = elements{}
+	for decoder.More() && len(*e) <= maxListed {
+		var element json.RawMessage
+		if err := decoder.Decode(&element); err != nil {
+			return err
+		}
+		*e = append(*e, element)
+	}
+	return nil
 }
 
 func tooLong(id string) bool {

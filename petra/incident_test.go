@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -243,6 +244,15 @@ func TestTolerantDecoding(t *testing.T) {
 		{"createdAt", `"9999-12-31T23:59:59Z"`, noCreated, petra.BadTime},
 		{"createdAt", `"2026-03-01T14:00:00+01:00"`, created(apiDate.Add(time.Hour)), ""},
 		{"createdAt", `"2026-03-01T12:30:00-01:00"`, noCreated, petra.BadTime},
+		{"createdAt", `"2026-03-01T11:00:00+0000"`, created(apiDate.Add(-time.Hour)), ""},
+		{"createdAt", `"2026-03-01T13:00:00.000+0200"`, created(apiDate.Add(-time.Hour)), ""},
+		{"createdAt", `"2026-03-01T12:00:00+01"`, created(apiDate.Add(-time.Hour)), ""},
+		{"createdAt", `"2026-03-01t11:00:00z"`, created(apiDate.Add(-time.Hour)), ""},
+		{"createdAt", `"2026-03-01T11:00:00"`, created(apiDate.Add(-time.Hour)), ""},
+		{"createdAt", `"2026-03-01T11:00:00.5"`, created(apiDate.Add(-time.Hour + time.Second/2)), ""},
+		{"createdAt", `"2026-03-01T10:59:60Z"`, created(apiDate.Add(-time.Hour)), ""},
+		{"createdAt", `"2026-03-01T10:59:61Z"`, noCreated, petra.BadTime},
+		{"createdAt", `"2026-03-01T11:00:00 Z"`, noCreated, petra.BadTime},
 		{"occurredAt", ``, noOccurred, petra.BadTime},
 		{"occurredAt", `null`, noOccurred, petra.BadTime},
 		{"occurredAt", `false`, noOccurred, petra.BadTime},
@@ -392,7 +402,9 @@ func TestRejectionKeys(t *testing.T) {
 		f["id"], f["url"] = "", quoted(url)
 		return object(f)
 	}
-	body := func(elements ...string) string { return `{"incidents": [` + strings.Join(elements, ",") + `]}` }
+	body := func(elements ...string) string {
+		return `{"incidents": [` + strings.Join(append(elements, object(fields())), ",") + `]}`
+	}
 	first, err := incidents(t, body(without("a"), without("b"), `null`))
 	if err != nil {
 		t.Fatal(err)
@@ -434,9 +446,13 @@ func TestSeveralReasonsForOneIncident(t *testing.T) {
 }
 
 func TestReasonsAreAllListed(t *testing.T) {
-	want := []petra.Reason{"no_id", "bad_time", "bad_dwell", "wrong_tenant", "bad_json"}
-	if got := petra.Reasons(); !slices.Equal(got, want) {
-		t.Errorf("reasons %v, want %v", got, want)
+	for route, want := range map[petra.Route][]petra.Reason{
+		petra.RouteIncidents: {"no_id", "bad_time", "bad_dwell", "wrong_tenant", "bad_json"},
+		petra.RouteTenants:   {"no_id", "bad_json", "duplicate"},
+	} {
+		if got := petra.Reasons(route); !slices.Equal(got, want) {
+			t.Errorf("%s: reasons %v, want %v", route, got, want)
+		}
 	}
 }
 
@@ -445,7 +461,7 @@ func TestAnswersThatAreNoList(t *testing.T) {
 		``, ` `, `null`, `[]`, `17`, `"` + testKey + `"`, `{}`, `{"incidents": null, "tenants": null}`,
 		`{"incidents": {}, "tenants": {}}`, `{"incidents": "` + testKey + `", "tenants": 7}`, `{"incidents": [{}], "tenants": [{}]`,
 		`{"incidents": [], "tenants": []} trailing`, `{"incidents": [}`, `{"incidents": [1e], "tenants": [nul]}`,
-		"\xef\xbb\xbf" + `{"incidents": [], "tenants": []}`, `{"error": "something"}`, `<html></html>`, "\x1f\x8b",
+		`{"error": "something"}`, `<html></html>`, "\x1f\x8b",
 	} {
 		t.Run(short(body), func(t *testing.T) {
 			c := newClient(t, served(t, good(body)))
@@ -486,7 +502,69 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// The oldest is the last one whose creation is known.
+// Of a list that is longer than any the API sends, the rest is not decoded; it
+// may hold what the answer seems to lack.
+func TestTooManyElements(t *testing.T) {
+	list := strings.Repeat(object(fields())+",", 2001)
+	got, err := incidents(t, `{"incidents": [`+list+`null]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Received != 2002 || len(got.Incidents) != 2000 || len(got.Unassigned()) != 1 || !got.Full() {
+		t.Errorf("received %d, %d usable, %v unassigned, full %t", got.Received, len(got.Incidents), got.Unassigned(), got.Full())
+	}
+}
+
+// TestManyElements: millions of elements, which cost more in memory than on the
+// wire, are not kept.
+func TestManyElements(t *testing.T) {
+	zeros := []byte(strings.Repeat("0,", 10_000_000) + "0")
+	for name, decode := range map[string]func() error{
+		"incidents": func() error {
+			_, err := petra.DecodeIncidents(slices.Concat([]byte(`{"incidents":[`), zeros, []byte(`]}`)), apiDate)
+			return err
+		},
+		"tenants": func() error {
+			_, err := petra.DecodeTenants(slices.Concat([]byte(`{"tenants":[`), zeros, []byte(`]}`)), apiDate)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := decode()
+			runtime.ReadMemStats(&after)
+			wantKind(t, err, petra.ErrUndecodable)
+			if mib := (after.TotalAlloc - before.TotalAlloc) >> 20; mib > 60 { // 20 of them the body
+				t.Errorf("%d MiB allocated", mib)
+			}
+		})
+	}
+}
+
+// Where no element can be used, that is an error, which tells how many there were.
+func TestNothingUsable(t *testing.T) {
+	for body, n := range map[string]int{`null`: 1, `{"id": null}, 17`: 2, `{"id": "x", "tenant": {}}`: 1} {
+		got, err := incidents(t, `{"incidents": [`+body+`]}`)
+		wantKind(t, err, petra.ErrUndecodable)
+		if got == nil || len(got.Unassigned()) != n {
+			t.Errorf("%s: got %+v, want %d unassigned", body, got, n)
+		}
+	}
+}
+
+// A byte order mark before the answer is not part of it.
+func TestByteOrderMark(t *testing.T) {
+	got, err := incidents(t, "\ufeff"+`{"incidents": [`+object(fields())+`]}`)
+	if err != nil || len(got.Incidents) != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := petra.DecodeTenants([]byte("\ufeff"+`{"tenants": []}`), apiDate); err != nil {
+		t.Error(err)
+	}
+}
+
+// The oldest is the one created first, whatever the order.
 func TestOldest(t *testing.T) {
 	element := func(id, created string) string {
 		f := fields()
@@ -499,6 +577,7 @@ func TestOldest(t *testing.T) {
 		want     string
 	}{
 		"the last":                 {[]string{element("a", newer), element("b", older)}, older},
+		"the first":                {[]string{element("b", older), element("a", newer)}, older},
 		"the last has no time":     {[]string{element("a", newer), element("b", `null`)}, newer},
 		"the last cannot be used":  {[]string{element("a", newer), element("", older)}, newer},
 		"the last is no object":    {[]string{element("a", newer), element("b", older), `17`}, older},
@@ -512,6 +591,9 @@ func TestOldest(t *testing.T) {
 			}
 			if want := mustTime(t, strings.Trim(test.want, `"`)); !got.Oldest().Equal(want) {
 				t.Errorf("oldest %v, want %v", got.Oldest(), want)
+			}
+			if got.NewestFirst() != (name != "the first") {
+				t.Errorf("newest first: %t", got.NewestFirst())
 			}
 		})
 	}

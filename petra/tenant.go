@@ -39,40 +39,66 @@ func (w *wireTenant) tenant(date time.Time) Tenant {
 // lies more than a day after the API's clock is not believed: the tenant would
 // count as newer than all of its incidents.
 func onboarded(text string, date time.Time) time.Time {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil && t.Unix() >= 0 && !t.After(date.Add(24*time.Hour)) {
-			return t
-		}
+	t, ok := parseTime(text)
+	if !ok {
+		day, err := time.Parse(time.DateOnly, text)
+		t, ok = day, err == nil
 	}
-	return time.Time{}
+	if !ok || t.Unix() < 0 || t.After(date.Add(24*time.Hour)) {
+		return time.Time{}
+	}
+	return t
+}
+
+// Tenants is the list of the organization's tenants.
+type Tenants struct {
+	Tenants []Tenant
+	// Rejected has each element that could not be used: a tenant that is missing
+	// from Tenants may be one of these.
+	Rejected []Rejection
 }
 
 // decodeTenants reads the whole list. One whose length is not what it says of
 // itself is an error: a tenant that is cut off must not look removed. A tenant
-// that is listed twice counts once. date is the API's clock.
-func decodeTenants(body []byte, date time.Time) ([]Tenant, error) {
+// that is listed twice counts once. Where no element can be used, it returns the
+// list beside the error. date is the API's clock.
+func decodeTenants(body []byte, date time.Time) (*Tenants, error) {
 	var wire struct {
-		TotalTenants *int               `json:"totalTenants"`
-		Tenants      *[]json.RawMessage `json:"tenants"`
+		TotalTenants *int     `json:"totalTenants"`
+		Tenants      elements `json:"tenants"`
 	}
-	if err := json.Unmarshal(body, &wire); err != nil {
+	if err := json.Unmarshal(withoutMark(body), &wire); err != nil {
 		return nil, undecodable(err)
 	}
-	if wire.Tenants == nil {
+	switch n := len(wire.Tenants); {
+	case wire.Tenants == nil:
 		return nil, fmt.Errorf("%w: no list of tenants", ErrUndecodable)
-	}
-	if n := len(*wire.Tenants); wire.TotalTenants != nil && *wire.TotalTenants != n {
+	case n > maxListed:
+		return nil, fmt.Errorf("%w: more than %d tenants", ErrUndecodable, maxListed)
+	case wire.TotalTenants != nil && *wire.TotalTenants != n:
 		return nil, fmt.Errorf("%w: %d tenants listed, but totalTenants is %d", ErrUndecodable, n, *wire.TotalTenants)
 	}
-	tenants := make([]Tenant, 0, len(*wire.Tenants))
+	list := &Tenants{Tenants: make([]Tenant, 0, len(wire.Tenants))}
 	seen := map[string]bool{}
-	for _, raw := range *wire.Tenants {
+	for _, raw := range wire.Tenants {
 		var w wireTenant
-		if !decodeObject(raw, &w) || !usableTenantID(w.PetraTenantID) || seen[w.PetraTenantID] {
+		var reason Reason
+		switch {
+		case !decodeObject(raw, &w):
+			reason = BadJSON
+		case !usableTenantID(w.PetraTenantID):
+			reason = NoID
+		case seen[w.PetraTenantID]:
+			reason = Duplicate
+		default:
+			seen[w.PetraTenantID] = true
+			list.Tenants = append(list.Tenants, w.tenant(date))
 			continue
 		}
-		seen[w.PetraTenantID] = true
-		tenants = append(tenants, w.tenant(date))
+		list.Rejected = append(list.Rejected, Rejection{reason, digest(raw)})
 	}
-	return tenants, nil
+	if len(list.Rejected) > 0 && len(list.Tenants) == 0 {
+		return list, fmt.Errorf("%w: none of %d tenants has a usable petraTenantId", ErrUndecodable, len(list.Rejected))
+	}
+	return list, nil
 }

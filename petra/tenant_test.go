@@ -24,7 +24,7 @@ func TestTenantsOfTheAPI(t *testing.T) {
 		{ID: "b", Name: "Beta", Paused: true},
 		{ID: "ZZk90t", Name: "Zeta", MicrosoftID: "a1b2c3d4-5e6f-7890-abcd-ef1234567890", Onboarded: onboarded},
 	}
-	if !slices.Equal(got, want) {
+	if !slices.Equal(got.Tenants, want) || len(got.Rejected) > 0 {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if r := api.Requests()[0]; r.Route != petratest.RouteTenants || r.Limit != "" || r.TenantID != "" || r.StartDate != "" {
@@ -37,48 +37,53 @@ func TestTenantLists(t *testing.T) {
 	for _, test := range []struct {
 		name, body string
 		want       string // the IDs; "error" where the list cannot be trusted
+		rejected   string // the reasons
 	}{
-		{"whole", `{"totalTenants": 2, "tenants": [` + a + `, ` + b + `]}`, "a b"},
-		{"empty", `{"totalTenants": 0, "tenants": []}`, ""},
-		{"no total", `{"tenants": [` + a + `]}`, "a"},
-		{"total null", `{"totalTenants": null, "tenants": [` + a + `]}`, "a"},
-		{"total above", `{"totalTenants": 3, "tenants": [` + a + `, ` + b + `]}`, "error"},
-		{"total below", `{"totalTenants": 1, "tenants": [` + a + `, ` + b + `]}`, "error"},
-		{"total of an empty list", `{"totalTenants": 1, "tenants": []}`, "error"},
-		{"total 0 of one", `{"totalTenants": 0, "tenants": [` + a + `]}`, "error"},
-		{"total negative", `{"totalTenants": -1, "tenants": [` + a + `]}`, "error"},
-		{"total a string", `{"totalTenants": "1", "tenants": [` + a + `]}`, "error"},
-		{"total half", `{"totalTenants": 1.5, "tenants": [` + a + `]}`, "error"},
-		{"list null", `{"totalTenants": 0, "tenants": null}`, "error"},
-		{"list missing", `{"totalTenants": 0}`, "error"},
-		{"list an object", `{"totalTenants": 1, "tenants": ` + a + `}`, "error"},
-		{"a duplicate counts once", `{"totalTenants": 3, "tenants": [` + a + `, ` + b + `, ` + a + `]}`, "a b"},
-		{"IDs differ by case", `{"totalTenants": 2, "tenants": [` + a + `, {"petraTenantId": "A"}]}`, "a A"},
-		{"null element", `{"totalTenants": 2, "tenants": [null, ` + b + `]}`, "b"},
-		{"other elements", `{"totalTenants": 5, "tenants": [5, "a", [], true, ` + b + `]}`, "b"},
-		{"no ID", `{"totalTenants": 2, "tenants": [{"name": "A"}, ` + b + `]}`, "b"},
-		{"bad IDs", `{"totalTenants": 5, "tenants": [{"petraTenantId": 5}, {"petraTenantId": ""}, {"petraTenantId": null}, {"petraTenantId": "x\u0000"}, ` + b + `]}`, "b"},
-		{"too long", `{"totalTenants": 2, "tenants": [{"petraTenantId": "` + strings.Repeat("x", 129) + `"}, ` + b + `]}`, "b"},
-		{"long", `{"totalTenants": 1, "tenants": [{"petraTenantId": "` + strings.Repeat("x", 128) + `"}]}`, strings.Repeat("x", 128)},
+		{"whole", `{"totalTenants": 2, "tenants": [` + a + `, ` + b + `]}`, "a b", ""},
+		{"empty", `{"totalTenants": 0, "tenants": []}`, "", ""},
+		{"no total", `{"tenants": [` + a + `]}`, "a", ""},
+		{"total null", `{"totalTenants": null, "tenants": [` + a + `]}`, "a", ""},
+		{"total above", `{"totalTenants": 3, "tenants": [` + a + `, ` + b + `]}`, "error", ""},
+		{"total below", `{"totalTenants": 1, "tenants": [` + a + `, ` + b + `]}`, "error", ""},
+		{"total of an empty list", `{"totalTenants": 1, "tenants": []}`, "error", ""},
+		{"total 0 of one", `{"totalTenants": 0, "tenants": [` + a + `]}`, "error", ""},
+		{"total negative", `{"totalTenants": -1, "tenants": [` + a + `]}`, "error", ""},
+		{"total a string", `{"totalTenants": "1", "tenants": [` + a + `]}`, "error", ""},
+		{"total half", `{"totalTenants": 1.5, "tenants": [` + a + `]}`, "error", ""},
+		{"list null", `{"totalTenants": 0, "tenants": null}`, "error", ""},
+		{"list missing", `{"totalTenants": 0}`, "error", ""},
+		{"list an object", `{"totalTenants": 1, "tenants": ` + a + `}`, "error", ""},
+		{"a duplicate counts once", `{"totalTenants": 3, "tenants": [` + a + `, ` + b + `, ` + a + `]}`, "a b", "duplicate"},
+		{"IDs differ by case", `{"totalTenants": 2, "tenants": [` + a + `, {"petraTenantId": "A"}]}`, "a A", ""},
+		{"null element", `{"totalTenants": 2, "tenants": [null, ` + b + `]}`, "b", "bad_json"},
+		{"other elements", `{"totalTenants": 5, "tenants": [5, "a", [], true, ` + b + `]}`, "b", "bad_json bad_json bad_json bad_json"},
+		{"no ID", `{"totalTenants": 2, "tenants": [{"name": "A"}, ` + b + `]}`, "b", "no_id"},
+		{"bad IDs", `{"totalTenants": 5, "tenants": [{"petraTenantId": 5}, {"petraTenantId": ""}, {"petraTenantId": null}, {"petraTenantId": "x\u0000"}, ` + b + `]}`, "b", "no_id no_id no_id no_id"},
+		{"too long", `{"totalTenants": 2, "tenants": [{"petraTenantId": "` + strings.Repeat("x", 129) + `"}, ` + b + `]}`, "b", "no_id"},
+		{"none usable", `{"totalTenants": 2, "tenants": [{"petraTenantId": null}, 5]}`, "error", "no_id bad_json"},
+		{"long", `{"totalTenants": 1, "tenants": [{"petraTenantId": "` + strings.Repeat("x", 128) + `"}]}`, strings.Repeat("x", 128), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tenants, err := newClient(t, served(t, good(test.body))).Tenants(t.Context())
 			if test.want == "error" {
 				wantKind(t, err, petra.ErrUndecodable)
-				if tenants != nil {
-					t.Errorf("and yet %+v", tenants)
-				}
-				return
-			}
-			if err != nil {
+			} else if err != nil {
 				t.Fatal(err)
 			}
-			var ids []string
-			for _, tenant := range tenants {
-				ids = append(ids, tenant.ID)
+			var ids, rejected []string
+			if tenants != nil {
+				for _, tenant := range tenants.Tenants {
+					ids = append(ids, tenant.ID)
+				}
+				for _, rejection := range tenants.Rejected {
+					rejected = append(rejected, string(rejection.Reason))
+				}
 			}
-			if got := strings.Join(ids, " "); got != test.want {
+			if got := strings.Join(ids, " "); got != strings.TrimPrefix(test.want, "error") {
 				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if got := strings.Join(rejected, " "); got != test.rejected {
+				t.Errorf("rejected %q, want %q", got, test.rejected)
 			}
 		})
 	}
@@ -126,10 +131,10 @@ func TestTenantFields(t *testing.T) {
 			}
 			want := petra.Tenant{ID: "a", Name: "Acme", MicrosoftID: "a1b2", Paused: true, Onboarded: at}
 			test.want(&want)
-			for i := range got {
-				got[i].Onboarded = got[i].Onboarded.UTC()
+			for i := range got.Tenants {
+				got.Tenants[i].Onboarded = got.Tenants[i].Onboarded.UTC()
 			}
-			if !slices.Equal(got, []petra.Tenant{want}) {
+			if !slices.Equal(got.Tenants, []petra.Tenant{want}) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})

@@ -113,7 +113,13 @@ func (d *doctor) exporter(ctx context.Context, o Options) {
 		d.skip("the API was not reached", checkClock, checkAccepted, checkTenants, checkIncidents, checkLimit, checkConfigured, checkStatuses)
 		return
 	}
-	incidents, _ := client.Incidents(ctx, petra.IncidentsQuery{Since: cfg.Since})
+	incidents, incidentsErr := client.Incidents(ctx, petra.IncidentsQuery{Since: cfg.Since})
+	if err != nil { // an unusable answer may stand beside an error
+		tenants = nil
+	}
+	if incidentsErr != nil {
+		incidents = nil
+	}
 	d.asked = true
 	d.clock(asked.made)
 	d.accepted(asked.made)
@@ -209,16 +215,12 @@ func (d *doctor) accepted(made []request) {
 }
 
 // data checks what the answers say against the configuration.
-func (d *doctor) data(cfg *collector.Config, tenants []petra.Tenant, incidents *petra.Incidents) {
-	switch missing := cfg.Missing(tenants); {
-	case tenants == nil:
+func (d *doctor) data(cfg *collector.Config, tenants *petra.Tenants, incidents *petra.Incidents) {
+	if tenants == nil {
 		d.skip("there is no list of tenants", checkConfigured)
-	case len(cfg.Tenants) == 0:
-		d.ok(checkConfigured, "none is configured: all %d are collected", len(tenants))
-	case len(missing) > 0:
-		d.wrong(checkConfigured, "the key does not see "+list(hinted(missing, tenants)), "correct or remove it; the command tenants lists all")
-	default:
-		d.ok(checkConfigured, "the key sees each of the configured ones")
+		tenants = &petra.Tenants{}
+	} else {
+		d.configured(cfg, tenants.Tenants)
 	}
 	if incidents == nil {
 		d.skip("there are no incidents to look at", checkStatuses)
@@ -233,6 +235,18 @@ func (d *doctor) data(cfg *collector.Config, tenants []petra.Tenant, incidents *
 		d.wrong(checkStatuses, "in no list, and so taken for open: "+list(unknown), "put each into "+theLists)
 	} else {
 		d.ok(checkStatuses, "each that was seen is in a list of the configuration")
+	}
+}
+
+// configured checks that the key sees the configured tenants.
+func (d *doctor) configured(cfg *collector.Config, tenants []petra.Tenant) {
+	switch missing := cfg.Missing(tenants); {
+	case len(cfg.Tenants) == 0:
+		d.ok(checkConfigured, "none is configured: all %d are collected", len(tenants))
+	case len(missing) > 0:
+		d.wrong(checkConfigured, "the key does not see "+list(hinted(missing, tenants)), "correct or remove it; the command tenants lists all")
+	default:
+		d.ok(checkConfigured, "the key sees each of the configured ones")
 	}
 }
 

@@ -74,6 +74,9 @@ func (s *survey) notes() (notes []string) {
 	if len(s.Unlisted) > 0 {
 		add("Incidents came of tenants that are not in the list; were they removed? %s", list(s.Unlisted))
 	}
+	if s.Unusable > 0 {
+		add("Tenants in the list that could not be used, for want of a usable petraTenantId: %d.", s.Unusable)
+	}
 	if s.Incidents.Rejected > 0 {
 		add("Incidents, or fields of them, that could not be used: %d.", s.Incidents.Rejected)
 	}

@@ -12,34 +12,41 @@ import (
 )
 
 // route says how the request of a route ended.
-func (d *doctor) route(r request, made []request, tenants []petra.Tenant, incidents *petra.Incidents) {
+func (d *doctor) route(r request, made []request, tenants *petra.Tenants, incidents *petra.Incidents) {
 	switch {
 	case r.Err != nil:
 		d.failed(r, made)
-	case r.Route == petra.RouteTenants && len(tenants) == 0:
+	case r.Route == petra.RouteTenants && len(tenants.Tenants) == 0:
 		d.wrong(checkTenants, "the list of tenants is empty", "is the key of the right organisation?")
+	case r.Route == petra.RouteTenants && len(tenants.Rejected) > 0:
+		d.wrong(checkTenants, fmt.Sprintf("%s in the list cannot be used (%s): no tenant leaves until all can", count(len(tenants.Rejected), "tenant"), tenants.Rejected[0].Reason), tellTheVendor)
+	case r.Route == petra.RouteIncidents && len(incidents.Unassigned()) > 0:
+		unread := incidents.Unassigned()
+		d.wrong(checkIncidents, fmt.Sprintf("%d of %s cannot be read (%s): the exporter takes no incident for withdrawn until all can", len(unread), count(incidents.Received, "incident"), unread[0].Reason), tellTheVendor)
 	default:
 		d.ok(path(r.Route), "%s", content(r.Route, tenants, incidents))
 	}
 }
 
+const tellTheVendor = "look with curl at what comes, and tell the vendor"
+
 // content says what a good answer held.
-func content(route petra.Route, tenants []petra.Tenant, incidents *petra.Incidents) string {
+func content(route petra.Route, tenants *petra.Tenants, incidents *petra.Incidents) string {
 	if route == petra.RouteTenants {
 		paused := 0
-		for _, t := range tenants {
+		for _, t := range tenants.Tenants {
 			if t.Paused {
 				paused++
 			}
 		}
-		return fmt.Sprintf("%s, %d of them paused", count(len(tenants), "tenant"), paused)
+		return fmt.Sprintf("%s, %d of them paused", count(len(tenants.Tenants), "tenant"), paused)
 	}
 	text := count(incidents.Received, "incident")
 	if incidents.Full() {
 		text += ", the most that come at once; the exporter reads older ones tenant by tenant"
 	}
 	if n := len(incidents.Rejected); n > 0 {
-		text += fmt.Sprintf("; %d of them, or of their fields, could not be used", n)
+		text += fmt.Sprintf("; %d of their fields could not be used", n)
 	}
 	return text
 }

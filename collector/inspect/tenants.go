@@ -53,7 +53,9 @@ type survey struct {
 	Incidents incidentsSeen `json:"incidents"`
 	Tenants   []tenantSeen  `json:"tenants"`
 	// Unlisted are IDs that incidents have and the list of tenants has not.
-	Unlisted []string     `json:"unlisted_tenants"`
+	Unlisted []string `json:"unlisted_tenants"`
+	// Unusable is how many elements of the list of tenants could not be used.
+	Unusable int          `json:"unusable_tenants"`
 	Statuses []statusSeen `json:"statuses"`
 }
 
@@ -82,15 +84,15 @@ type statusSeen struct {
 	Incidents int    `json:"incidents"`
 }
 
-func newSurvey(cfg *collector.Config, tenants []petra.Tenant, answer *petra.Incidents) *survey {
+func newSurvey(cfg *collector.Config, tenants *petra.Tenants, answer *petra.Incidents) *survey {
 	oldest := answer.Oldest()
 	s := &survey{
 		Incidents: incidentsSeen{
 			Rejected: len(answer.Rejected), All: !answer.Full(), Oldest: optional(oldest), Since: optional(cfg.Since),
 		},
-		Tenants: []tenantSeen{}, Unlisted: []string{}, Statuses: []statusSeen{}, // never null in JSON
+		Tenants: []tenantSeen{}, Unlisted: []string{}, Unusable: len(tenants.Rejected), Statuses: []statusSeen{}, // never null in JSON
 	}
-	for _, t := range tenants {
+	for _, t := range tenants.Tenants {
 		s.Tenants = append(s.Tenants, tenantSeen{
 			ID: t.ID, Name: t.Name, MicrosoftID: t.MicrosoftID, Paused: t.Paused, Onboarded: optional(t.Onboarded),
 			All: !answer.Full() || !oldest.IsZero() && t.Onboarded.After(oldest),

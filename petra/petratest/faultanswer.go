@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
@@ -48,6 +49,12 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, entry *Request, f *Fa
 		a.send(w, r, entry, jsonAnswer(http.StatusOK, body))
 	case IgnoredFilter:
 		a.send(w, r, entry, a.answer(entry, true))
+	case Damaged:
+		ans := a.answer(entry, false)
+		if ans.status == http.StatusOK {
+			ans = rendered(damaged(ans.body, f))
+		}
+		a.send(w, r, entry, ans)
 	case Redirect:
 		ans := refuse(http.StatusFound, "moved")
 		ans.header.Set("Location", cmp.Or(f.Location, "https://elsewhere.invalid"+r.URL.Path))
@@ -63,6 +70,36 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, entry *Request, f *Fa
 	default:
 		a.send(w, r, entry, refuse(http.StatusInternalServerError, "no such fault: "+string(f.Kind)))
 	}
+}
+
+// damaged changes the list in a good answer.
+func damaged(body []byte, f *Fault) ([]byte, error) {
+	var object map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&object); err != nil {
+		return nil, err
+	}
+	for name, value := range object {
+		list, isList := value.([]any)
+		if !isList {
+			continue
+		}
+		if f.DamageList != nil {
+			object[name] = f.DamageList(list)
+			continue
+		}
+		for n, element := range list {
+			object := element.(map[string]any)
+			if f.Damage != nil {
+				list[n] = f.Damage(n, object)
+				continue
+			}
+			delete(object, "id")
+			delete(object, "petraTenantId")
+		}
+	}
+	return json.Marshal(object)
 }
 
 // cut promises the whole body and sends half of it; net/http then closes the

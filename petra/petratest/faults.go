@@ -31,6 +31,7 @@ const (
 	Redirect      FaultKind = "redirect"       // to another host
 	Hang          FaultKind = "hang"           // no answer until the client is gone
 	EchoKey       FaultKind = "echo-key"       // status 500 with the Authorization header in its body
+	Damaged       FaultKind = "damaged"        // elements of a good answer are changed by Fault.Damage
 	Reset         FaultKind = "reset"          // the connection ends without an answer; Go's client sends a GET again if the connection was a reused one
 )
 
@@ -38,7 +39,7 @@ const (
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		Status401, Status403, Status404, Status429, Status500, Status502, Status503, Cut, Slow, Huge, GzipBomb,
-		HTML, BadJSON, NullList, EmptyList, IgnoredFilter, Redirect, Hang, EchoKey, Reset,
+		HTML, BadJSON, NullList, EmptyList, IgnoredFilter, Redirect, Hang, EchoKey, Damaged, Reset,
 	}
 }
 
@@ -53,7 +54,12 @@ type Fault struct {
 	RetryHeader, RetryValue string        // Status429: a header that names the wait
 	Location                string        // Redirect; default: a URL of a host that does not exist
 	Delay                   time.Duration // Slow: between two bytes; default 1 s
-	Size                    int           // Huge, GzipBomb: bytes of padding; default 33 MiB
+	// Damage returns what goes out in place of element n of the list, DamageList
+	// what goes out in place of the list: Damaged only. Default: each element
+	// without its ID.
+	Damage     func(n int, element map[string]any) any
+	DamageList func([]any) []any
+	Size       int // Huge, GzipBomb: bytes of padding; default 33 MiB
 }
 
 // IsHead reports whether a request asks for the incidents of every tenant.

@@ -68,6 +68,12 @@ var seen = map[FaultKind]func(t *testing.T, o outcome){
 	NullList:      exactly(`{"incidents": null}`),
 	EmptyList:     exactly(`{"incidents": []}`),
 	IgnoredFilter: func(t *testing.T, o outcome) { good(t, o, "i5 i4 i3 i2 i1 i0") },
+	Damaged: func(t *testing.T, o outcome) {
+		good(t, o, "  ") // three without an ID
+		if !strings.Contains(o.resp.Body, `"remediationStatus":`) {
+			t.Errorf("body %s", o.resp.Body)
+		}
+	},
 	Redirect: func(t *testing.T, o outcome) {
 		if o.err != nil || o.resp.StatusCode != 302 || o.resp.Header.Get("Location") != "https://elsewhere.invalid/v1/incidents" {
 			t.Errorf("%v, %v", o.resp, o.err)
