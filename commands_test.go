@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
@@ -99,7 +99,7 @@ func TestTenantsCommand(t *testing.T) {
 	t.Parallel()
 	api, url := newAPI(t)
 	key := tempFile(t, "key", goodKey+"\n")
-	config := tempFile(t, "petra.yml", "api: {url: "+url+", authorization: {credentials_file: "+key+"}}\nopen_statuses: [ACTIVE]\n")
+	file := tempFile(t, "petra.yml", "api: {url: "+url+", authorization: {credentials_file: "+key+"}}\nopen_statuses: [ACTIVE]\n")
 	for name, c := range map[string]struct {
 		env  []string
 		args []string
@@ -107,7 +107,7 @@ func TestTenantsCommand(t *testing.T) {
 		"environment":   {keyEnv, []string{"tenants", "--petra.api-url=" + url}},
 		"before":        {nil, []string{"--petra.api-url=" + url, "--petra.api-key-file=" + key, "tenants"}},
 		"after":         {nil, []string{"tenants", "--petra.api-url=" + url, "--petra.api-key-file=" + key}},
-		"configuration": {nil, []string{"tenants", "--config.file=" + config}},
+		"configuration": {nil, []string{"tenants", "--config.file=" + file}},
 	} {
 		before := len(api.Requests())
 		status, stdout, stderr := execute(t, c.env, c.args...)
@@ -126,7 +126,7 @@ func TestTenantsCommand(t *testing.T) {
 	}
 
 	_, stdout, _ = execute(t, keyEnv, "tenants", "--petra.api-url="+url, "--format=yaml")
-	cfg, err := collector.LoadConfig(tempFile(t, "petra.yml", stdout), collector.Overrides{})
+	cfg, err := config.Load(tempFile(t, "petra.yml", stdout), config.Overrides{})
 	if err != nil || !slices.Equal(cfg.Tenants, []string{"A", "B", "C"}) {
 		t.Errorf("YAML: %v: %s", err, stdout)
 	}

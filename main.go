@@ -19,6 +19,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/inspect"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/common/version"
@@ -46,7 +47,7 @@ func run() int {
 	signal.Notify(hangups, syscall.SIGHUP) // at once: until then it ends the process
 	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout).UsageTemplate(usage)
 	file := app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").String()
-	overrides := collector.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}
+	overrides := config.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}
 	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
@@ -81,7 +82,7 @@ func run() int {
 	doctor := app.Command("doctor", "Say what keeps metrics away, and what to do. It costs at most a request of each of the API's routes.")
 	prometheusURL := doctor.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
 
-	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
+	load := func() (*config.Config, error) { return config.Load(*file, overrides) }
 	command, err := app.Parse(os.Args[1:])
 	switch {
 	case err != nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,7 +24,7 @@ import (
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
 // flight.
-func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.Config, error), stateFile string, hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
+func serve(ctx context.Context, o collector.WebOptions, load func() (*config.Config, error), stateFile string, hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
 	level.Info(logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
@@ -62,7 +63,7 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.
 
 // configure reads the configuration and, where it is good, hands it to the
 // collector with a client made from it.
-func configure(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error)) error {
+func configure(ctx context.Context, c *collector.Collector, load func() (*config.Config, error)) error {
 	cfg, err := load()
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func configure(ctx context.Context, c *collector.Collector, load func() (*collec
 }
 
 // reloader returns what configures anew, and does so at each SIGHUP too.
-func reloader(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error), hangups <-chan os.Signal, logger log.Logger) func() error {
+func reloader(ctx context.Context, c *collector.Collector, load func() (*config.Config, error), hangups <-chan os.Signal, logger log.Logger) func() error {
 	var one sync.Mutex
 	reload := func() error {
 		one.Lock()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -156,7 +157,7 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 		}
 	}
 	for st, n := range unseen {
-		if st.meaning == meaningUnknown {
+		if st.meaning == config.Unknown {
 			notes = append(notes, warn("msg", "a remediation status in none of the configured lists is treated as open", "remediation_status", st.label, "incidents", n))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -65,7 +66,7 @@ type moment struct {
 
 // pastOpen is the status of an incident before it was over: what the API then
 // said, nobody knows any more.
-var pastOpen = &status{label: noStatus, meaning: meaningUnknown}
+var pastOpen = &status{label: config.NoStatus, meaning: config.Unknown}
 
 // past is what happened to the incident until begun. Where the API gives no
 // usable time, the next best one stands for it; an incident of which nothing

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -174,7 +175,7 @@ func TestReadmeConfig(t *testing.T) {
 		if err := os.WriteFile(file, []byte(wrong), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := collector.LoadConfig(file, collector.Overrides{})
+		_, err := config.Load(file, config.Overrides{})
 		if err == nil {
 			t.Fatalf("%s: no error", wrong)
 		}

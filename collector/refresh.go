@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"golang.org/x/sync/singleflight"
 )
@@ -35,7 +36,7 @@ type refresher struct {
 	asking  sync.WaitGroup
 
 	mu         sync.Mutex
-	cfg        *Config
+	cfg        *config.Config
 	client     Client
 	store      *store
 	lastScrape time.Time
@@ -51,7 +52,7 @@ type refresher struct {
 
 // world is what one request works with: a reload swaps it as a whole.
 type world struct {
-	cfg    *Config
+	cfg    *config.Config
 	client Client
 	store  *store
 }
@@ -93,7 +94,7 @@ func (r *refresher) refreshOnce() {
 	r.checkKeyFile(w.cfg)
 	r.readList(w, start)
 	r.mu.Lock()
-	plain := w.cfg.plain() && !r.headOnly
+	plain := w.cfg.Plain() && !r.headOnly
 	r.mu.Unlock()
 	reason, reads := r.due(w, start, plain)
 	if reason != "" {
