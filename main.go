@@ -25,7 +25,6 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	sloggokit "github.com/tjhop/slog-gokit"
-	"golang.org/x/term"
 )
 
 //go:embed VERSION
@@ -121,9 +120,6 @@ func run() int {
 	switch command {
 	case backfill.FullCommand():
 		msg = "no history was written"
-		if term.IsTerminal(int(os.Stderr.Fd())) {
-			b.Terminal = os.Stderr
-		}
 		c := collector.New(ctx, logger)
 		if err = configure(ctx, c, load); err == nil {
 			err = c.Backfill(b)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,8 +27,6 @@ type BackfillOptions struct {
 	// RequestsPerMinute is the budget of each route.
 	RequestsPerMinute int
 	Force             bool // write more than maxBackfillBytes
-	// Terminal shows bars of progress; nil means log lines instead.
-	Terminal io.Writer
 }
 
 const (
@@ -198,8 +195,7 @@ func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun tim
 	if size.bytes > maxBackfillBytes && !o.Force {
 		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", formatSize(size.bytes), formatSize(maxBackfillBytes))
 	}
-	p := newProgress(r.logger, o.Terminal, "writing", size.bytes)
-	defer p.end()
+	p := &progress{logger: r.logger, what: "writing", total: size.bytes}
 	if err := file.write(r.ctx, h.write, p); err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}

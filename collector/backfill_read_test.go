@@ -1,7 +1,6 @@
 package collector_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -80,22 +79,6 @@ func TestBackfillBudget(t *testing.T) {
 		// 22 requests on the route take at least 5 minutes.
 		if b.log.lines(`msg="reading tenants" done=0 of=20 left=5m0s`) != 1 || b.log.lines(`msg="reading tenants"`) < 4 || b.log.lines(`msg="every tenant is read" tenants=20`) != 1 {
 			t.Errorf("the log:\n%s", b.log)
-		}
-	})
-}
-
-// TestBackfillTerminal: a bar instead of log lines.
-func TestBackfillTerminal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sleepUntil(epochNoon)
-		var terminal bytes.Buffer
-		b := backfill{api: petratest.NewAPI(manyIncidents(epochNoon, 10), petratest.Options{Keys: []string{testKey}}), options: collector.BackfillOptions{Terminal: &terminal}}
-		if b.run(t); b.err != nil {
-			t.Fatal(b.err)
-		}
-		bar := terminal.String()
-		if !strings.Contains(bar, "reading tenants, 2m30s left") || !strings.Contains(bar, "50% |") || b.log.lines("reading tenants") != 0 {
-			t.Errorf("the bar:\n%q\nthe log:\n%s", bar, b.log)
 		}
 	})
 }
@@ -197,14 +180,6 @@ func TestBackfillInterrupted(t *testing.T) {
 	})
 }
 
-// onWrite calls itself when something is written.
-type onWrite func(text string)
-
-func (f onWrite) Write(p []byte) (int, error) {
-	f(string(p))
-	return len(p), nil
-}
-
 // TestBackfillTooLarge: a large file is refused, save by force; and what is
 // interrupted while it is written leaves nothing behind.
 func TestBackfillTooLarge(t *testing.T) {
@@ -219,11 +194,11 @@ func TestBackfillTooLarge(t *testing.T) {
 				api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), ctx: ctx,
 				options: collector.BackfillOptions{Step: "1s", Labels: []string{"note=" + strings.Repeat("x", 10_000)}, Force: force},
 			}
-			b.options.Terminal = onWrite(func(text string) {
-				if strings.Contains(text, "writing") {
+			b.onLog = func(line string) {
+				if strings.Contains(line, "msg=writing") {
 					cancel()
 				}
-			})
+			}
 			text := b.run(t)
 			if text != "" || b.err == nil || !strings.HasSuffix(b.err.Error(), want) {
 				t.Errorf("force %t: %d bytes, %v", force, len(text), b.err)

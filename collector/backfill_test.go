@@ -3,6 +3,7 @@ package collector_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -26,6 +27,7 @@ type backfill struct {
 	yaml    string
 	options collector.BackfillOptions // what is empty gets the flag's default, and Output a file
 	ctx     context.Context           // default: the test's
+	onLog   func(line string)
 
 	log *logBuffer
 	err error
@@ -53,11 +55,21 @@ func (b *backfill) runOnly(t *testing.T) {
 	b.log = &logBuffer{}
 	e := &exporter{t: t, api: b.api, pipe: petratest.NewPipe(b.api), log: b.log}
 	defer e.pipe.Close()
-	e.collector = collector.New(b.ctx, log.NewLogfmtLogger(b.log))
+	e.collector = collector.New(b.ctx, log.NewLogfmtLogger(io.MultiWriter(b.log, onLog(b.onLog))))
 	if err := e.configure(b.yaml); err != nil {
 		t.Fatal(err)
 	}
 	b.err = e.collector.Backfill(*o)
+}
+
+// onLog is called with what is logged, if it is there.
+type onLog func(line string)
+
+func (f onLog) Write(p []byte) (int, error) {
+	if f != nil {
+		f(string(p))
+	}
+	return len(p), nil
 }
 
 // run returns what was written, nothing if there is no file.

@@ -32,8 +32,7 @@ func (r *refresher) readHistory(o BackfillOptions) error {
 		return fmt.Errorf("incidents cannot be read: %w", err)
 	}
 	total := len(w.store.wholeTargets())
-	p := newProgress(r.logger, o.Terminal, "reading tenants", int64(total))
-	defer p.end()
+	p := &progress{logger: r.logger, what: "reading tenants", total: int64(total)}
 	for idle := 0; ; {
 		pending := w.store.unread()
 		left := len(pending)
