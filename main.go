@@ -19,6 +19,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/backfill"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/inspect"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
@@ -64,16 +65,16 @@ func run() int {
 	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
 	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
 
-	backfill := app.Command("backfill", "Write the history of the metrics to a file, for promtool tsdb create-blocks-from openmetrics. See docs/backfill.md.")
-	b := collector.BackfillOptions{}
-	backfill.Flag("output", "File to write.").PlaceHolder("FILE").Required().StringVar(&b.Output)
-	backfill.Flag("start", "Begin then: a date (UTC), an RFC 3339 time or Unix seconds. Default: one step before the first incident.").PlaceHolder("TIME").StringVar(&b.Start)
-	backfill.Flag("end", "End then, such as at the first scrape. Default: now.").PlaceHolder("TIME").StringVar(&b.End)
-	backfill.Flag("step", "Time between two samples.").Default("1h").StringVar(&b.Step)
-	backfill.Flag("metric", "What to write; repeatable: "+strings.Join(collector.BackfillMetrics(), ", ")+".").Default("raised", "open", "dwell").StringsVar(&b.Metrics)
-	backfill.Flag("label", "Label for each series, such as job=petra; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&b.Labels)
-	number(backfill.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4"), &b.RequestsPerMinute)
-	backfill.Flag("force", "Write a file of more than 10 GB too.").BoolVar(&b.Force)
+	backfillCmd := app.Command("backfill", "Write the history of the metrics to a file, for promtool tsdb create-blocks-from openmetrics. See docs/backfill.md.")
+	b := backfill.Options{}
+	backfillCmd.Flag("output", "File to write.").PlaceHolder("FILE").Required().StringVar(&b.Output)
+	backfillCmd.Flag("start", "Begin then: a date (UTC), an RFC 3339 time or Unix seconds. Default: one step before the first incident.").PlaceHolder("TIME").StringVar(&b.Start)
+	backfillCmd.Flag("end", "End then, such as at the first scrape. Default: now.").PlaceHolder("TIME").StringVar(&b.End)
+	backfillCmd.Flag("step", "Time between two samples.").Default("1h").StringVar(&b.Step)
+	backfillCmd.Flag("metric", "What to write; repeatable: "+strings.Join(collector.HistoryMetrics(), ", ")+".").Default("raised", "open", "dwell").StringsVar(&b.Metrics)
+	backfillCmd.Flag("label", "Label for each series, such as job=petra; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&b.Labels)
+	number(backfillCmd.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4"), &b.RequestsPerMinute)
+	backfillCmd.Flag("force", "Write a file of more than 10 GB too.").BoolVar(&b.Force)
 
 	tenants := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. It costs a request of each of the API's routes.")
 	format := oneOf(tenants.Flag("format", "How to write it: table, json, or yaml for the configuration.").Default("table"), inspect.Formats()...)
@@ -86,7 +87,7 @@ func run() int {
 	switch {
 	case err != nil:
 		err = explain(app, os.Args[1:], err)
-	case command == backfill.FullCommand():
+	case command == backfillCmd.FullCommand():
 		err = b.Validate()
 	case command == server.FullCommand():
 		err = o.Validate()
@@ -118,11 +119,11 @@ func run() int {
 	msg := "petra_exporter cannot run"
 	options := inspect.Options{ConfigFile: *file, Overrides: overrides, Version: version.Version}
 	switch command {
-	case backfill.FullCommand():
+	case backfillCmd.FullCommand():
 		msg = "no history was written"
 		c := collector.New(ctx, logger)
 		if err = configure(ctx, c, load); err == nil {
-			err = c.Backfill(b)
+			err = backfill.Run(ctx, logger, c, b)
 		}
 	case tenants.FullCommand():
 		stop() // an interrupt ends it at once

@@ -12,11 +12,12 @@ func TestPackages(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/petra-exporter/petra_exporter"
 	for name, want := range map[string][]string{
-		"petra":             nil,
-		"petra/petratest":   nil,
-		"collector/config":  {"petra"},
-		"collector":         {"collector/config", "petra"},
-		"collector/inspect": {"collector/config", "petra"},
+		"petra":              nil,
+		"petra/petratest":    nil,
+		"collector/config":   {"petra"},
+		"collector":          {"collector/config", "petra"},
+		"collector/backfill": {"collector", "collector/config", "petra"},
+		"collector/inspect":  {"collector/config", "petra"},
 	} {
 		out, err := exec.Command("go", "list", "-deps", "./"+name).Output()
 		if err != nil {

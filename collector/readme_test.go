@@ -138,7 +138,7 @@ func TestReadmeFlags(t *testing.T) {
 	of := map[string][]string{"README.md": want}
 	for _, m := range regexp.MustCompile(`(\w+)\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, "main.go"), -1) {
 		file := "README.md"
-		if m[1] == "backfill" {
+		if m[1] == "backfillCmd" {
 			file = "docs/backfill.md"
 		}
 		of[file] = append(of[file], m[2])

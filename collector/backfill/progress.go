@@ -1,4 +1,4 @@
-package collector
+package backfill
 
 import (
 	"time"
@@ -14,15 +14,14 @@ const progressEvery = time.Minute
 type progress struct {
 	logger log.Logger
 	what   string
-	total  int64
 	told   time.Time // when the log last did; of what is done within a minute, it does not
 }
 
-// at tells how much is done, and how long the rest will take.
-func (p *progress) at(done int64, left time.Duration) {
+// at tells how much of all is done, and how long the rest will take.
+func (p *progress) at(done, total int64, left time.Duration) {
 	left = left.Round(time.Second)
 	if time.Since(p.told) >= progressEvery && (left >= progressEvery || !p.told.IsZero()) {
 		p.told = time.Now()
-		level.Info(p.logger).Log("msg", p.what, "done", done, "of", p.total, "left", left)
+		level.Info(p.logger).Log("msg", p.what, "done", done, "of", total, "left", left)
 	}
 }
