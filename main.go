@@ -115,6 +115,9 @@ func run() int {
 		defer api.Close()
 		overrides.Demo = api.URL
 	}
+	if command == server.FullCommand() || command == backfillCmd.FullCommand() {
+		signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end them
+	}
 	msg := "petra_exporter cannot run"
 	options := inspect.Options{ConfigFile: *file, Overrides: overrides, Version: version.Version}
 	switch command {

@@ -37,7 +37,7 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*config.Con
 	if err := configure(ctx, c, load); err != nil {
 		return err
 	}
-	o.Reload = reloader(ctx, c, load, hangups, logger)
+	o.Reload = reloader(ctx, c, load, logger)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
 	handler, err := c.Handler(registry, o)
@@ -46,6 +46,16 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*config.Con
 	}
 	server := collector.NewServer(handler, slog.NewLogLogger(slogger.Handler(), slog.LevelWarn))
 	tasks.Go(c.Run)
+	tasks.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				_ = o.Reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	tasks.Go(func() {
 		<-ctx.Done()
 		timeout, cancel := context.WithTimeout(context.Background(), 4*time.Second) // of the 5 s in which the process ends
@@ -82,10 +92,10 @@ func configure(ctx context.Context, c *collector.Collector, load func() (*config
 	return nil
 }
 
-// reloader returns what configures anew, and does so at each SIGHUP too.
-func reloader(ctx context.Context, c *collector.Collector, load func() (*config.Config, error), hangups <-chan os.Signal, logger log.Logger) func() error {
+// reloader returns what configures anew, one at a time.
+func reloader(ctx context.Context, c *collector.Collector, load func() (*config.Config, error), logger log.Logger) func() error {
 	var one sync.Mutex
-	reload := func() error {
+	return func() error {
 		one.Lock()
 		defer one.Unlock()
 		if err := configure(ctx, c, load); err != nil {
@@ -96,10 +106,4 @@ func reloader(ctx context.Context, c *collector.Collector, load func() (*config.
 		level.Info(logger).Log("msg", "configuration reloaded")
 		return nil
 	}
-	go func() {
-		for range hangups {
-			_ = reload()
-		}
-	}()
-	return reload
 }

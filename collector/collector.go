@@ -95,9 +95,9 @@ func (c *Collector) ConfigureFailed() {
 func (c *Collector) Run() {
 	r := c.refresher
 	r.asking.Go(r.keepState)
-	r.asking.Go(func() { <-r.refresh() })
+	r.refresh()
 	r.readWhole()
-	r.asking.Wait()
+	r.stop()
 	r.closeState()
 }
 

@@ -36,6 +36,7 @@ type refresher struct {
 	asking  sync.WaitGroup
 
 	mu         sync.Mutex
+	stopped    bool // no refresh may begin
 	cfg        *config.Config
 	client     Client
 	store      *store
@@ -63,22 +64,39 @@ func (r *refresher) world() world {
 	return world{r.cfg, r.client, r.store}
 }
 
-// refresh begins a refresh, or joins the one under way. Its end is told on the
-// channel.
-func (r *refresher) refresh() <-chan singleflight.Result {
+// refresh begins a refresh, or joins the one under way, and returns what is
+// closed at its end. Once the refresher has stopped there is none to wait for.
+func (r *refresher) refresh() <-chan struct{} {
+	ended := make(chan struct{})
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		close(ended)
+		return ended
+	}
 	r.lastScrape = clock()
-	r.mu.Unlock()
-	return r.flight.DoChan("", func() (any, error) {
-		r.refreshOnce()
-		select {
-		case <-r.ready:
-		default:
-			close(r.ready)
-		}
-		r.wakeUp()
-		return nil, nil
+	r.asking.Go(func() {
+		defer close(ended)
+		_, _, _ = r.flight.Do("", func() (any, error) {
+			r.refreshOnce()
+			select {
+			case <-r.ready:
+			default:
+				close(r.ready)
+			}
+			r.wakeUp()
+			return nil, nil
+		})
 	})
+	return ended
+}
+
+// stop waits until nothing is asked any more, and lets no refresh begin.
+func (r *refresher) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.asking.Wait()
 }
 
 func (r *refresher) wakeUp() {
