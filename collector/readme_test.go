@@ -136,12 +136,14 @@ func TestReadmeFlags(t *testing.T) {
 		}
 	}
 	of := map[string][]string{"README.md": want}
-	for _, m := range regexp.MustCompile(`(\w+)\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, "main.go"), -1) {
+	for _, source := range []string{"main.go", "serve.go", "tenants.go", "doctor.go", "backfill.go"} {
 		file := "README.md"
-		if m[1] == "backfillCmd" {
+		if source == "backfill.go" {
 			file = "docs/backfill.md"
 		}
-		of[file] = append(of[file], m[2])
+		for _, m := range regexp.MustCompile(`\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, source), -1) {
+			of[file] = append(of[file], m[1])
+		}
 	}
 	for file, want := range of {
 		var got []string
