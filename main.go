@@ -19,20 +19,19 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
-	"github.com/petra-exporter/petra_exporter/collector/inspect"
+	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	sloggokit "github.com/tjhop/slog-gokit"
-	"golang.org/x/term"
 )
 
 //go:embed VERSION
 var release string
 
-// usage shows the flags of the default command too, since it needs no name.
+// usage shows the flags of serve too, since it needs no name.
 var usage = strings.Replace(kingpin.DefaultUsageTemplate, "{{.Help|Wrap 4}}\n", `{{.Help|Wrap 4}}
-{{if .Default}}
+{{if eq .Name "serve"}}
 {{.Flags|FlagsToTwoColumns|FormatTwoColumns}}{{end}}`, 1)
 
 func main() {
@@ -40,112 +39,108 @@ func main() {
 	os.Exit(run())
 }
 
+// program is what its commands share.
+type program struct {
+	configFile string
+	overrides  config.Overrides
+	logger     log.Logger
+	slogger    *slog.Logger
+}
+
+// command is one of the program's; the values of its flags are its own.
+type command struct {
+	// check looks at the flags; done reports that there is nothing to run.
+	check func() (done bool, err error)
+	run   func(context.Context) (status int)
+	// brief is a command that ends when it is interrupted, or when nobody
+	// reads what it prints.
+	brief bool
+}
+
 // run is the whole program; it returns the exit status.
 func run() int {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // at once: until then it ends the process
 	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout).UsageTemplate(usage)
-	file := app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").String()
-	overrides := collector.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}
-	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&overrides.APIKeyFile)
-	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&overrides.APIURL)
-	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&overrides.Tenants)
+	p := &program{overrides: config.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}}
+	app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").StringVar(&p.configFile)
+	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&p.overrides.APIKeyFile)
+	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&p.overrides.APIURL)
+	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&p.overrides.Tenants)
 	logLevel := oneOf(app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info"), "debug", "info", "warn", "error")
 	logFormat := oneOf(app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt"), "logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
-	server := app.Command("serve", "Serve the metrics. It is what runs without a command.").Default()
-	check := server.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
-	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
-	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
-	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
-	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
-	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
-
-	backfill := app.Command("backfill", "Write the history of the metrics to a file, for promtool tsdb create-blocks-from openmetrics. See docs/backfill.md.")
-	b := collector.BackfillOptions{}
-	backfill.Flag("output", "File to write.").PlaceHolder("FILE").Required().StringVar(&b.Output)
-	backfill.Flag("start", "Begin then: a date (UTC), an RFC 3339 time or Unix seconds. Default: one step before the first incident.").PlaceHolder("TIME").StringVar(&b.Start)
-	backfill.Flag("end", "End then, such as at the first scrape. Default: now.").PlaceHolder("TIME").StringVar(&b.End)
-	backfill.Flag("step", "Time between two samples.").Default("1h").StringVar(&b.Step)
-	backfill.Flag("metric", "What to write; repeatable: "+strings.Join(collector.BackfillMetrics(), ", ")+".").Default("raised", "open", "dwell").StringsVar(&b.Metrics)
-	backfill.Flag("label", "Label for each series, such as job=petra; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&b.Labels)
-	number(backfill.Flag("requests-per-minute", "Requests to the API in any minute, beside those of an exporter that runs.").Default("4"), &b.RequestsPerMinute)
-	backfill.Flag("force", "Write a file of more than 10 GB too.").BoolVar(&b.Force)
-
-	tenants := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. It costs a request of each of the API's routes.")
-	format := oneOf(tenants.Flag("format", "How to write it: table, json, or yaml for the configuration.").Default("table"), inspect.Formats()...)
-
-	doctor := app.Command("doctor", "Say what keeps metrics away, and what to do. It costs at most a request of each of the API's routes.")
-	prometheusURL := doctor.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
-
-	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
-	command, err := app.Parse(os.Args[1:])
-	switch {
-	case err != nil:
-		err = explain(app, os.Args[1:], err)
-	case command == backfill.FullCommand():
-		err = b.Validate()
-	case command == server.FullCommand():
-		err = o.Validate()
-	case command == doctor.FullCommand() && *prometheusURL != "":
-		err = inspect.CheckPrometheusURL(*prometheusURL)
+	// In the order of --help.
+	commands := map[string]command{
+		"serve":    newServe(app, p, hangups),
+		"backfill": newBackfill(app, p),
+		"tenants":  newTenants(app, p),
+		"doctor":   newDoctor(app, p),
 	}
-	if err == nil && *check {
-		_, err = load()
+	name, err := parse(app, os.Args[1:])
+	c, done := commands[name], false
+	if err == nil {
+		done, err = c.check()
 	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
 		return 1
-	case *check:
+	case done:
 		return 0
 	}
-	logger, slogger := newLoggers(*logLevel, *logFormat)
+	p.logger, p.slogger = newLoggers(*logLevel, *logFormat)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *demo {
 		api, err := petratest.NewServer(petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}))
 		if err != nil {
-			level.Error(logger).Log("msg", "the simulated API does not start", "err", err)
-			return 1
+			return p.ended("the simulated API does not start", err)
 		}
 		defer api.Close()
-		overrides.Demo = api.URL
+		p.overrides.Demo = api.URL
 	}
-	msg := "petra_exporter cannot run"
-	options := inspect.Options{ConfigFile: *file, Overrides: overrides, Version: version.Version}
-	switch command {
-	case backfill.FullCommand():
-		msg = "no history was written"
-		if term.IsTerminal(int(os.Stderr.Fd())) {
-			b.Terminal = os.Stderr
-		}
-		c := collector.New(ctx, logger)
-		if err = configure(ctx, c, load); err == nil {
-			err = c.Backfill(b)
-		}
-	case tenants.FullCommand():
-		stop() // an interrupt ends it at once
-		if err := inspect.Tenants(context.Background(), os.Stdout, options, *format); err != nil {
-			fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
-			return 1
-		}
-	case doctor.FullCommand():
+	if c.brief {
 		stop()
-		if !inspect.Doctor(context.Background(), os.Stdout, options, *prometheusURL) {
-			return 1
-		}
-	default:
-		err = serve(ctx, o, load, *stateFile, hangups, logger, slogger)
+		ctx = context.Background()
+	} else {
+		signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end it
 	}
+	return c.run(ctx)
+}
+
+func (p *program) load() (*config.Config, error) { return config.Load(p.configFile, p.overrides) }
+
+// ended returns the exit status, and logs the error if there is one.
+func (p *program) ended(msg string, err error) (status int) {
 	if err != nil {
-		level.Error(logger).Log("msg", msg, "err", err)
+		level.Error(p.logger).Log("msg", msg, "err", err)
 		return 1
 	}
 	return 0
+}
+
+// configure reads the configuration and, where it is good, hands it to the
+// collector with a client made from it.
+func (p *program) configure(ctx context.Context, c *collector.Collector) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	client, err := petra.NewClient(petra.ClientConfig{
+		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
+		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+	})
+	if err != nil {
+		return fmt.Errorf("api.tls_config: %w", err)
+	}
+	if err := client.CheckKey(ctx); err != nil {
+		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
+	}
+	c.Configure(cfg, client)
+	return nil
 }
 
 // newLoggers returns the program's logger and one for exporter-toolkit, which

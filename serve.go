@@ -3,48 +3,79 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/go-kit/log"
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
-	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
+
+func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) command {
+	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
+	check := server.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
+	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
+	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
+	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
+	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
+	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
+	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
+	return command{
+		check: func() (done bool, err error) {
+			if err = o.Validate(); err == nil && *check {
+				_, err = p.load()
+			}
+			return *check, err
+		},
+		run: func(ctx context.Context) int {
+			return p.ended("petra_exporter cannot run", p.serve(ctx, o, *stateFile, hangups))
+		},
+	}
+}
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
 // flight.
-func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.Config, error), stateFile string, hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
-	level.Info(logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
+func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile string, hangups <-chan os.Signal) error {
+	level.Info(p.logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // what ends the server ends the tasks
-	c := collector.New(ctx, logger)
+	c := collector.New(ctx, p.logger)
 	if err := c.OpenState(stateFile); err != nil {
 		return err
 	}
-	if err := configure(ctx, c, load); err != nil {
+	if err := p.configure(ctx, c); err != nil {
 		return err
 	}
-	o.Reload = reloader(ctx, c, load, hangups, logger)
+	o.Reload = p.reloader(ctx, c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
 	handler, err := c.Handler(registry, o)
 	if err != nil {
 		return err
 	}
-	server := collector.NewServer(handler, slog.NewLogLogger(slogger.Handler(), slog.LevelWarn))
+	server := collector.NewServer(handler, slog.NewLogLogger(p.slogger.Handler(), slog.LevelWarn))
 	tasks.Go(c.Run)
+	tasks.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				_ = o.Reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	tasks.Go(func() {
 		<-ctx.Done()
 		timeout, cancel := context.WithTimeout(context.Background(), 4*time.Second) // of the 5 s in which the process ends
@@ -53,52 +84,25 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.
 			_ = server.Close()
 		}
 	})
-	if err := web.ListenAndServe(server, o.Toolkit, slogger); !errors.Is(err, http.ErrServerClosed) {
+	if err := web.ListenAndServe(server, o.Toolkit, p.slogger); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	level.Info(logger).Log("msg", "stopping petra_exporter")
+	level.Info(p.logger).Log("msg", "stopping petra_exporter")
 	return nil
 }
 
-// configure reads the configuration and, where it is good, hands it to the
-// collector with a client made from it.
-func configure(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error)) error {
-	cfg, err := load()
-	if err != nil {
-		return err
-	}
-	client, err := petra.NewClient(petra.ClientConfig{
-		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
-	})
-	if err != nil {
-		return fmt.Errorf("api.tls_config: %w", err)
-	}
-	if err := client.CheckKey(ctx); err != nil {
-		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
-	}
-	c.Configure(cfg, client)
-	return nil
-}
-
-// reloader returns what configures anew, and does so at each SIGHUP too.
-func reloader(ctx context.Context, c *collector.Collector, load func() (*collector.Config, error), hangups <-chan os.Signal, logger log.Logger) func() error {
+// reloader returns what configures anew, one at a time.
+func (p *program) reloader(ctx context.Context, c *collector.Collector) func() error {
 	var one sync.Mutex
-	reload := func() error {
+	return func() error {
 		one.Lock()
 		defer one.Unlock()
-		if err := configure(ctx, c, load); err != nil {
+		if err := p.configure(ctx, c); err != nil {
 			c.ConfigureFailed()
-			level.Error(logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
+			level.Error(p.logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
 			return err
 		}
-		level.Info(logger).Log("msg", "configuration reloaded")
+		level.Info(p.logger).Log("msg", "configuration reloaded")
 		return nil
 	}
-	go func() {
-		for range hangups {
-			_ = reload()
-		}
-	}()
-	return reload
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -158,7 +159,7 @@ func (s *store) unreadable() int {
 	for _, t := range s.members() {
 		n += t.unreadable
 	}
-	if s.cfg.plain() {
+	if s.cfg.Plain() {
 		return n
 	}
 	return max(n, s.headUnreadable)
@@ -218,7 +219,7 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 		}
 	}
 	for st, n := range unseen {
-		if st.meaning == meaningUnknown {
+		if st.meaning == config.Unknown {
 			notes = append(notes, warn("msg", "a remediation status in none of the configured lists is treated as open", "remediation_status", st.label, "incidents", n))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
@@ -122,9 +123,9 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-func loadTestConfig(t *testing.T) *Config {
+func loadTestConfig(t *testing.T) *config.Config {
 	t.Helper()
-	cfg, err := LoadConfig("", Overrides{})
+	cfg, err := config.Load("", config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +157,7 @@ func TestWholeReadsOnRealClock(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := New(ctx, log.NewNopLogger())
 	c.refresher.started = now.Add(-settleIn)
-	cfg, err := LoadConfig("", Overrides{APIURL: server.URL, APIKey: "key"})
+	cfg, err := config.Load("", config.Overrides{APIURL: server.URL, APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,12 +19,13 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 )
 
 // The forms in which Prometheus asks for metrics.
@@ -230,15 +231,15 @@ func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		cfg, err := collector.LoadConfig(file, collector.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
+		cfg, err := config.Load(file, config.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
 		if err != nil {
 			b.Fatal(err)
 		}
-		cfg.API.HTTP.ProxyConfig = config.ProxyConfig{}
+		cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 		client, err := petra.NewClient(petra.ClientConfig{
 			URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 			Version: "bench", Budgets: c.Budgets(), Observe: c.ObserveRequest,
-		}, config.WithDialContextFunc(e.pipe.DialContext))
+		}, commoncfg.WithDialContextFunc(e.pipe.DialContext))
 		if err != nil {
 			b.Fatal(err)
 		}

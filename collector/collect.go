@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -115,7 +116,7 @@ func (s *store) collectTenant(out *rows, t *tenant) {
 	} else if t.up != nil {
 		out.add(tenantUpDesc, boolValue(*t.up), t.ID)
 	}
-	if mistyped || !t.resolved && uuid.MatchString(t.ID) {
+	if mistyped || !t.resolved && config.IsMicrosoftID(t.ID) {
 		return
 	}
 	if t.resolved {

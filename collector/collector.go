@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -53,7 +54,7 @@ func (c *Collector) ObserveRequest(r petra.Request) {
 // Configure takes over a configuration, the first or another, and the client
 // that was made from it. What is known and counted stays, unless the API is
 // another one.
-func (c *Collector) Configure(cfg *Config, client Client) {
+func (c *Collector) Configure(cfg *config.Config, client Client) {
 	r := c.refresher
 	r.mu.Lock()
 	switch {
@@ -94,9 +95,9 @@ func (c *Collector) ConfigureFailed() {
 func (c *Collector) Run() {
 	r := c.refresher
 	r.asking.Go(r.keepState)
-	r.asking.Go(func() { <-r.refresh() })
+	r.refresh()
 	r.readWhole()
-	r.asking.Wait()
+	r.stop()
 	r.closeState()
 }
 

@@ -14,11 +14,12 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
@@ -100,7 +101,7 @@ func (e *exporter) configureFrom(file string) error {
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 		Version: "test", Budgets: e.collector.Budgets(), Observe: e.collector.ObserveRequest,
-	}, config.WithDialContextFunc(e.pipe.DialContext))
+	}, commoncfg.WithDialContextFunc(e.pipe.DialContext))
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (e *exporter) configureFrom(file string) error {
 	return nil
 }
 
-func loadConfig(t *testing.T, yaml string) *collector.Config {
+func loadConfig(t *testing.T, yaml string) *config.Config {
 	t.Helper()
 	return loadFile(t, writeConfig(t, yaml))
 }
@@ -122,13 +123,13 @@ func writeConfig(t *testing.T, yaml string) string {
 	return file
 }
 
-func loadFile(t *testing.T, file string) *collector.Config {
+func loadFile(t *testing.T, file string) *config.Config {
 	t.Helper()
-	cfg, err := collector.LoadConfig(file, collector.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
+	cfg, err := config.Load(file, config.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.API.HTTP.ProxyConfig = config.ProxyConfig{}
+	cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 	return cfg
 }
 

@@ -7,12 +7,13 @@ import (
 	"runtime"
 
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
 // keyFileSeen is the file with the key as it was when its mode was last looked
 // at, and for which configuration.
 type keyFileSeen struct {
-	cfg      *Config
+	cfg      *config.Config
 	mode     fs.FileMode
 	modified int64 // Unix time in nanoseconds
 }
@@ -20,7 +21,7 @@ type keyFileSeen struct {
 // checkKeyFile warns of a file with the key that everybody can read: once for
 // each change of the file, and again after a reload. The mode of the file
 // alone counts: a folder that is closed today may be opened tomorrow.
-func (r *refresher) checkKeyFile(cfg *Config) {
+func (r *refresher) checkKeyFile(cfg *config.Config) {
 	file := cfg.API.KeyFile
 	if file == "" || runtime.GOOS == "windows" { // whose modes say nothing
 		return

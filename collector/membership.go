@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -13,7 +14,7 @@ import (
 // known yet.
 func (s *store) configureTenants() (notes []note) {
 	for _, id := range s.cfg.Tenants {
-		key := tenantKey(id)
+		key := config.TenantKey(id)
 		t := s.tenants[key]
 		for _, other := range s.tenants {
 			if t == nil && other.MicrosoftID == key {
@@ -85,7 +86,7 @@ func (s *store) listKnown() bool {
 // publishable reports whether the tenant may have series of incidents: its
 // Petra ID is known, or nothing says that the configured one is wrong.
 func (s *store) publishable(t *tenant) bool {
-	return t.resolved || s.listTried && !s.mistyped(t) && !uuid.MatchString(t.ID)
+	return t.resolved || s.listTried && !s.mistyped(t) && !config.IsMicrosoftID(t.ID)
 }
 
 // applyTenants takes over a list of tenants, or the failure to get one. A list

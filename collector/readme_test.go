@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -135,12 +136,14 @@ func TestReadmeFlags(t *testing.T) {
 		}
 	}
 	of := map[string][]string{"README.md": want}
-	for _, m := range regexp.MustCompile(`(\w+)\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, "main.go"), -1) {
+	for _, source := range []string{"main.go", "serve.go", "tenants.go", "doctor.go", "backfill.go"} {
 		file := "README.md"
-		if m[1] == "backfill" {
+		if source == "backfill.go" {
 			file = "docs/backfill.md"
 		}
-		of[file] = append(of[file], m[2])
+		for _, m := range regexp.MustCompile(`\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, source), -1) {
+			of[file] = append(of[file], m[1])
+		}
 	}
 	for file, want := range of {
 		var got []string
@@ -174,7 +177,7 @@ func TestReadmeConfig(t *testing.T) {
 		if err := os.WriteFile(file, []byte(wrong), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := collector.LoadConfig(file, collector.Overrides{})
+		_, err := config.Load(file, config.Overrides{})
 		if err == nil {
 			t.Fatalf("%s: no error", wrong)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"golang.org/x/sync/singleflight"
 )
@@ -35,7 +36,8 @@ type refresher struct {
 	asking  sync.WaitGroup
 
 	mu         sync.Mutex
-	cfg        *Config
+	stopped    bool // no refresh may begin
+	cfg        *config.Config
 	client     Client
 	store      *store
 	lastScrape time.Time
@@ -51,7 +53,7 @@ type refresher struct {
 
 // world is what one request works with: a reload swaps it as a whole.
 type world struct {
-	cfg    *Config
+	cfg    *config.Config
 	client Client
 	store  *store
 }
@@ -62,22 +64,39 @@ func (r *refresher) world() world {
 	return world{r.cfg, r.client, r.store}
 }
 
-// refresh begins a refresh, or joins the one under way. Its end is told on the
-// channel.
-func (r *refresher) refresh() <-chan singleflight.Result {
+// refresh begins a refresh, or joins the one under way, and returns what is
+// closed at its end. Once the refresher has stopped there is none to wait for.
+func (r *refresher) refresh() <-chan struct{} {
+	ended := make(chan struct{})
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		close(ended)
+		return ended
+	}
 	r.lastScrape = clock()
-	r.mu.Unlock()
-	return r.flight.DoChan("", func() (any, error) {
-		r.refreshOnce()
-		select {
-		case <-r.ready:
-		default:
-			close(r.ready)
-		}
-		r.wakeUp()
-		return nil, nil
+	r.asking.Go(func() {
+		defer close(ended)
+		_, _, _ = r.flight.Do("", func() (any, error) {
+			r.refreshOnce()
+			select {
+			case <-r.ready:
+			default:
+				close(r.ready)
+			}
+			r.wakeUp()
+			return nil, nil
+		})
 	})
+	return ended
+}
+
+// stop waits until nothing is asked any more, and lets no refresh begin.
+func (r *refresher) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.asking.Wait()
 }
 
 func (r *refresher) wakeUp() {
@@ -93,7 +112,7 @@ func (r *refresher) refreshOnce() {
 	r.checkKeyFile(w.cfg)
 	r.readList(w, start)
 	r.mu.Lock()
-	plain := w.cfg.plain() && !r.headOnly
+	plain := w.cfg.Plain() && !r.headOnly
 	r.mu.Unlock()
 	reason, reads := r.due(w, start, plain)
 	if reason != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -176,7 +177,7 @@ func (s *store) load(saved *savedState) {
 		}
 		return t
 	}
-	s.cfg = &Config{Since: saved.Since}
+	s.cfg = &config.Config{Since: saved.Since}
 	s.listSize, s.listTried, s.headFrom, s.headWhole = saved.ListSize, saved.ListTried, saved.HeadFrom, saved.HeadWhole
 	for _, label := range saved.Statuses {
 		s.statuses.ordered = append(s.statuses.ordered, &status{label: label, seen: true})

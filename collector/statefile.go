@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/gofrs/flock"
 	"github.com/moby/sys/atomicwriter"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -77,7 +78,7 @@ func prepareFolder(path string) error {
 
 // loadState returns a store with what stands in the state file, or an empty
 // one. A file that cannot be used is set aside.
-func (r *refresher) loadState(cfg *Config) *store {
+func (r *refresher) loadState(cfg *config.Config) *store {
 	s := newStore()
 	content, err := os.ReadFile(r.state.path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/common/model"
 )
@@ -162,7 +163,7 @@ func (s *store) status(page *statusPage, now time.Time) {
 	}
 	for _, st := range s.statuses.ordered {
 		page.Statuses = append(page.Statuses, statusStatus{st.label, st.meaning, incidents[st]})
-		if st.meaning == meaningUnknown {
+		if st.meaning == config.Unknown {
 			page.problem("The remediation status %s is in none of the configured lists, and is treated as open.", st.label)
 		}
 	}

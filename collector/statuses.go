@@ -4,50 +4,12 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
-// The meanings of a remediation status, as the label meaning of
-// petra_remediation_status_info has them. A status in none of the configured
-// lists is unknown, and treated as open.
-const (
-	meaningRemediated = "remediated"
-	meaningClosed     = "closed"
-	meaningOpen       = "open"
-	meaningUnknown    = "unknown"
-)
-
-// Meaning says which of the three lists has a remediation status of the API:
-// remediated, closed or open; unknown where none has it. open reports whether
-// an incident with it is open, as it is with an unknown one.
-func (c *Config) Meaning(status string) (meaning string, open bool) {
-	meaning, ok := c.meanings()[strings.ToUpper(statusLabel(status))]
-	if !ok {
-		meaning = meaningUnknown
-	}
-	return meaning, isOpen(meaning)
-}
-
-// meanings are those of the configured statuses, by upper-case status.
-func (c *Config) meanings() map[string]string {
-	all := map[string]string{}
-	for meaning, statuses := range map[string][]string{
-		meaningRemediated: c.RemediatedStatuses, meaningClosed: c.ClosedStatuses, meaningOpen: c.OpenStatuses,
-	} {
-		for _, status := range statuses {
-			all[strings.ToUpper(status)] = meaning
-		}
-	}
-	return all
-}
-
-func isOpen(meaning string) bool { return meaning == meaningOpen || meaning == meaningUnknown }
-
-// otherStatus stands for the statuses beyond the first maxStatuses, noStatus
-// for a status that is empty or missing.
-const (
-	otherStatus = "OTHER"
-	noStatus    = "UNKNOWN"
-)
+// otherStatus stands for the statuses beyond the first [config.MaxStatuses].
+const otherStatus = "OTHER"
 
 // status is one remediation status that is published.
 type status struct {
@@ -57,7 +19,7 @@ type status struct {
 }
 
 // statuses are the remediation statuses of the process: the configured ones
-// and, in the order in which they are seen, others up to maxStatuses.
+// and, in the order in which they are seen, others up to config.MaxStatuses.
 type statuses struct {
 	ordered []*status
 	byLabel map[string]*status // all but those that share the label OTHER
@@ -67,9 +29,9 @@ type statuses struct {
 
 // configure takes over the lists of a configuration. What was seen before keeps
 // its place as far as the configured ones leave one.
-func (s *statuses) configure(cfg *Config) {
+func (s *statuses) configure(cfg *config.Config) {
 	before := s.ordered
-	*s = statuses{byLabel: map[string]*status{}, others: map[string]*status{}, meaning: cfg.meanings()}
+	*s = statuses{byLabel: map[string]*status{}, others: map[string]*status{}, meaning: cfg.Meanings()}
 	for _, configured := range slices.Concat(cfg.RemediatedStatuses, cfg.ClosedStatuses, cfg.OpenStatuses) {
 		s.get(configured)
 	}
@@ -96,10 +58,10 @@ func (s *statuses) get(value string) *status {
 	}
 	meaning, configured := s.meaning[strings.ToUpper(label)]
 	if !configured {
-		meaning = meaningUnknown
+		meaning = config.Unknown
 	}
 	st := &status{label: label, meaning: meaning}
-	if len(s.byLabel) < maxStatuses && label != otherStatus {
+	if len(s.byLabel) < config.MaxStatuses && label != otherStatus {
 		s.byLabel[label] = st
 	} else if other, ok := s.others[meaning]; ok {
 		return other
@@ -111,4 +73,4 @@ func (s *statuses) get(value string) *status {
 	return st
 }
 
-func statusLabel(value string) string { return cmp.Or(labelValue(value), noStatus) }
+func statusLabel(value string) string { return cmp.Or(labelValue(value), config.NoStatus) }

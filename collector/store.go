@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
 // maxOpenIncidents is how many open incidents have series, of all tenants.
@@ -17,7 +18,7 @@ const maxOpenIncidents = 5000
 // refresher writes it; only Collect, the plan and the status page read it.
 type store struct {
 	mu       sync.RWMutex
-	cfg      *Config
+	cfg      *config.Config
 	tenants  map[string]*tenant // by ID
 	statuses statuses
 	vecs     durationVecs
@@ -56,7 +57,7 @@ func newStore() *store {
 }
 
 // configure takes over a new configuration and keeps what is known and counted.
-func (s *store) configure(cfg *Config) []note {
+func (s *store) configure(cfg *config.Config) []note {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.cfg

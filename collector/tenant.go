@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -11,7 +12,7 @@ import (
 // clock, with its monotonic reading: what an answer tells is at least as new.
 type tenant struct {
 	// Tenant.ID is the Petra ID or, for a configured tenant that is not
-	// resolved yet, its configured spelling as tenantKey folds it.
+	// resolved yet, its configured spelling as config.TenantKey folds it.
 	petra.Tenant
 	configured bool   // the configuration names it
 	spelling   string // as it does
@@ -77,11 +78,11 @@ func (i *incident) created() time.Time {
 }
 
 func (i *incident) open() bool {
-	return i.present && isOpen(i.status.meaning)
+	return i.present && config.IsOpen(i.status.meaning)
 }
 
 func (i *incident) remediated() bool {
-	return i.status.meaning == meaningRemediated
+	return i.status.meaning == config.Remediated
 }
 
 // recent reports whether the incident was raised in the window that begins at

@@ -50,7 +50,7 @@ func (r *refresher) nextWhole(now time.Time) (id string, wait time.Duration) {
 	r.mu.Lock()
 	turn, lastScrape, refused := r.turn, r.lastScrape, r.headOnly || r.hold
 	r.mu.Unlock()
-	if w.cfg.plain() || refused || now.Sub(lastScrape) > idleAfter {
+	if w.cfg.Plain() || refused || now.Sub(lastScrape) > idleAfter {
 		return "", idleAfter
 	}
 	if wait := settleIn - now.Sub(r.started); wait > 0 && !r.settled {

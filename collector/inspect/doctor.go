@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -87,7 +87,7 @@ func (d *doctor) skip(reason string, checks ...string) {
 // exporter makes the checks of what an exporter with these options meets.
 func (d *doctor) exporter(ctx context.Context, o Options) {
 	var asked requests
-	cfg, err := collector.LoadConfig(o.ConfigFile, o.Overrides)
+	cfg, err := config.Load(o.ConfigFile, o.Overrides)
 	var client *petra.Client
 	if err == nil {
 		if client, err = o.newClient(cfg, asked.observe); err != nil {
@@ -147,7 +147,7 @@ func (r *requests) observe(made petra.Request) {
 	r.made = append(r.made, request{made, time.Now()})
 }
 
-func about(o Options, cfg *collector.Config) string {
+func about(o Options, cfg *config.Config) string {
 	text := "no file, which is a good configuration; "
 	if o.ConfigFile != "" {
 		text = printable(o.ConfigFile) + "; "
@@ -159,7 +159,7 @@ func about(o Options, cfg *collector.Config) string {
 }
 
 // key checks what can be seen of the key without the API.
-func (d *doctor) key(ctx context.Context, cfg *collector.Config, client *petra.Client) bool {
+func (d *doctor) key(ctx context.Context, cfg *config.Config, client *petra.Client) bool {
 	err := client.CheckKey(ctx)
 	switch {
 	case err != nil && cfg.API.Key == nil:
@@ -215,7 +215,7 @@ func (d *doctor) accepted(made []request) {
 }
 
 // data checks what the answers say against the configuration.
-func (d *doctor) data(cfg *collector.Config, tenants *petra.Tenants, incidents *petra.Incidents) {
+func (d *doctor) data(cfg *config.Config, tenants *petra.Tenants, incidents *petra.Incidents) {
 	if tenants == nil {
 		d.skip("there is no list of tenants", checkConfigured)
 		tenants = &petra.Tenants{}
@@ -239,7 +239,7 @@ func (d *doctor) data(cfg *collector.Config, tenants *petra.Tenants, incidents *
 }
 
 // configured checks that the key sees the configured tenants.
-func (d *doctor) configured(cfg *collector.Config, tenants []petra.Tenant) {
+func (d *doctor) configured(cfg *config.Config, tenants []petra.Tenant) {
 	switch missing := cfg.Missing(tenants); {
 	case len(cfg.Tenants) == 0:
 		d.ok(checkConfigured, "none is configured: all %d are collected", len(tenants))

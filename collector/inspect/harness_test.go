@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/inspect"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
@@ -109,7 +109,7 @@ func (a api) options(t *testing.T, yaml string) inspect.Options {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "petra.yml")
 	return inspect.Options{
-		ConfigFile: writeFile(t, file, yaml), Overrides: collector.Overrides{APIURL: a.url, APIKey: testKey}, Version: "test",
+		ConfigFile: writeFile(t, file, yaml), Overrides: config.Overrides{APIURL: a.url, APIKey: testKey}, Version: "test",
 	}
 }
 

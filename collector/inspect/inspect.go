@@ -8,20 +8,20 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
 // Options are what both commands need to know.
 type Options struct {
 	ConfigFile string // may be empty
-	Overrides  collector.Overrides
+	Overrides  config.Overrides
 	Version    string // goes into the User-Agent
 }
 
 // newClient returns a client that makes at most one request of each route, and
 // tells observe of it.
-func (o Options) newClient(cfg *collector.Config, observe func(petra.Request)) (*petra.Client, error) {
+func (o Options) newClient(cfg *config.Config, observe func(petra.Request)) (*petra.Client, error) {
 	budgets := map[petra.Route]*petra.Budget{}
 	for _, route := range petra.Routes() {
 		budgets[route] = petra.NewBudget(1)

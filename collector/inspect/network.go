@@ -13,12 +13,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
 // proxy says which proxy is in the way to the API: nil for none. It prints no
 // user and no password.
-func (d *doctor) proxy(cfg *collector.Config) (proxy *url.URL) {
+func (d *doctor) proxy(cfg *config.Config) (proxy *url.URL) {
 	settings := cfg.API.HTTP.ProxyConfig
 	by := "api.proxy_url"
 	if settings.ProxyFromEnvironment {
@@ -41,7 +41,7 @@ func (d *doctor) proxy(cfg *collector.Config) (proxy *url.URL) {
 
 // way says how far the first request came, and reports whether the other end
 // was reached.
-func (d *doctor) way(cfg *collector.Config, proxy *url.URL, t *trace, err error) (reached bool) {
+func (d *doctor) way(cfg *config.Config, proxy *url.URL, t *trace, err error) (reached bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	target, setting := cfg.API.URL, "api.url"
@@ -90,7 +90,7 @@ func (d *doctor) way(cfg *collector.Config, proxy *url.URL, t *trace, err error)
 }
 
 // tls says what became of the handshake with the API.
-func (d *doctor) tls(cfg *collector.Config, handshakes []handshake, err error) bool {
+func (d *doctor) tls(cfg *config.Config, handshakes []handshake, err error) bool {
 	var h handshake
 	if len(handshakes) > 0 {
 		h = handshakes[0]
@@ -120,7 +120,7 @@ func (d *doctor) tls(cfg *collector.Config, handshakes []handshake, err error) b
 }
 
 // tlsRemedy is what to do about a handshake that failed.
-func tlsRemedy(cfg *collector.Config, err error) string {
+func tlsRemedy(cfg *config.Config, err error) string {
 	if certificate, ok := errors.AsType[x509.CertificateInvalidError](err); ok && certificate.Reason == x509.Expired {
 		return "is this machine's clock right? Else whoever runs that server has to renew its certificate"
 	}

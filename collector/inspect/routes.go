@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -90,7 +90,7 @@ func (d *doctor) failed(r request, made []request) {
 
 // limit says whether another program spends the key's requests: the doctor
 // makes one of each route, and so never meets the limit by itself.
-func (d *doctor) limit(cfg *collector.Config, made []request) {
+func (d *doctor) limit(cfg *config.Config, made []request) {
 	n := cfg.API.RequestsPerMinute
 	answered := false
 	for _, r := range made {

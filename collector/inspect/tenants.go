@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -18,7 +18,7 @@ func Formats() []string { return []string{"table", "json", "yaml"} }
 // Tenants writes what the key sees in one of the [Formats], at the cost of one
 // request of each route. Where either fails, it writes nothing.
 func Tenants(ctx context.Context, w io.Writer, o Options, format string) error {
-	cfg, err := collector.LoadConfig(o.ConfigFile, o.Overrides)
+	cfg, err := config.Load(o.ConfigFile, o.Overrides)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ type statusSeen struct {
 	Incidents int    `json:"incidents"`
 }
 
-func newSurvey(cfg *collector.Config, tenants *petra.Tenants, answer *petra.Incidents) *survey {
+func newSurvey(cfg *config.Config, tenants *petra.Tenants, answer *petra.Incidents) *survey {
 	oldest := answer.Oldest()
 	s := &survey{
 		Incidents: incidentsSeen{

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/inspect"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
@@ -119,7 +119,7 @@ func checkJSON(t *testing.T, out []byte, world *petratest.World) {
 // checkYAML holds that what was written is a configuration of all tenants.
 func checkYAML(t *testing.T, out string, world *petratest.World) {
 	t.Helper()
-	cfg, err := collector.LoadConfig(writeFile(t, filepath.Join(t.TempDir(), "petra.yml"), out), collector.Overrides{})
+	cfg, err := config.Load(writeFile(t, filepath.Join(t.TempDir(), "petra.yml"), out), config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,11 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/storage"
@@ -93,15 +94,15 @@ func expositions(t *testing.T, formats ...string) map[string][]exposition {
 		defer pipe.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		c := collector.New(ctx, log.NewNopLogger())
-		cfg, err := collector.LoadConfig("", collector.Overrides{APIURL: "http://127.0.0.1", APIKey: "key"})
+		cfg, err := config.Load("", config.Overrides{APIURL: "http://127.0.0.1", APIKey: "key"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.API.HTTP.ProxyConfig, cfg.NativeHistograms = config.ProxyConfig{}, true
+		cfg.API.HTTP.ProxyConfig, cfg.NativeHistograms = commoncfg.ProxyConfig{}, true
 		client, err := petra.NewClient(petra.ClientConfig{
 			URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 			Budgets: c.Budgets(), Observe: c.ObserveRequest,
-		}, config.WithDialContextFunc(pipe.DialContext))
+		}, commoncfg.WithDialContextFunc(pipe.DialContext))
 		if err != nil {
 			t.Fatal(err)
 		}

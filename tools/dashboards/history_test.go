@@ -11,11 +11,12 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/storage"
@@ -80,15 +81,15 @@ func live(t *testing.T, pipe *petratest.Pipe, apiURL, state string) (scrape func
 	if err := c.OpenState(state); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := collector.LoadConfig("", collector.Overrides{APIURL: apiURL, APIKey: "key"})
+	cfg, err := config.Load("", config.Overrides{APIURL: apiURL, APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.API.HTTP.ProxyConfig = config.ProxyConfig{}
+	cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 		Budgets: c.Budgets(), Observe: c.ObserveRequest,
-	}, config.WithDialContextFunc(pipe.DialContext))
+	}, commoncfg.WithDialContextFunc(pipe.DialContext))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,11 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	client "github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 )
 
 // setup is a way to grow: so many organisations with a key each, exporters of
@@ -139,15 +140,15 @@ func newExporter(t *testing.T, api *petratest.API, requestsPerMinute int) *expor
 	t.Cleanup(pipe.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	c := collector.New(ctx, log.NewNopLogger())
-	cfg, err := collector.LoadConfig("", collector.Overrides{APIURL: "http://127.0.0.1", APIKey: "key"})
+	cfg, err := config.Load("", config.Overrides{APIURL: "http://127.0.0.1", APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.API.HTTP.ProxyConfig, cfg.API.RequestsPerMinute = config.ProxyConfig{}, requestsPerMinute
+	cfg.API.HTTP.ProxyConfig, cfg.API.RequestsPerMinute = commoncfg.ProxyConfig{}, requestsPerMinute
 	asks, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 		Budgets: c.Budgets(), Observe: c.ObserveRequest,
-	}, config.WithDialContextFunc(pipe.DialContext))
+	}, commoncfg.WithDialContextFunc(pipe.DialContext))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,75 +1,76 @@
-package collector
+// Package backfill writes the history of the metrics, from before the first
+// scrape, as OpenMetrics with timestamps.
+package backfill
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/model"
 )
 
-// BackfillOptions say what history [Collector.Backfill] writes, as its flags do.
-type BackfillOptions struct {
+// Options say what history [Run] writes, as its flags do.
+type Options struct {
 	Output string // the file
 	// Start and End bound the samples: dates (UTC), RFC 3339 times or Unix
 	// seconds. Empty means all history, and until now.
 	Start, End string
 	Step       string   // between two samples of a series, as a duration of Prometheus
-	Metrics    []string // of [BackfillMetrics]
+	Metrics    []string // of [collector.HistoryMetrics]
 	Labels     []string // NAME=VALUE, for each series
 	// RequestsPerMinute is the budget of each route.
 	RequestsPerMinute int
-	Force             bool // write more than maxBackfillBytes
-	// Terminal shows bars of progress; nil means log lines instead.
-	Terminal io.Writer
+	Force             bool // write more than maxBytes
 }
 
 const (
-	// maxBackfillBytes is the largest file that is written unasked.
-	maxBackfillBytes = 10e9
+	// maxBytes is the largest file that is written unasked.
+	maxBytes = 10e9
 	// earliestSample is the earliest start. From then on, and until 2286, Unix
 	// seconds have ten digits, so that sizes are known before samples are made.
 	earliestSample = 1e9
 )
 
-// backfillPlan is what valid options mean.
-type backfillPlan struct {
+// plan is what valid options mean.
+type plan struct {
 	start, end time.Time // start is zero for all history
 	step       time.Duration
-	families   []pastFamily
+	metrics    []string // in the order of [collector.HistoryMetrics]
 	labels     []*dto.LabelPair
 }
 
 // sampleFrom is the first sample from a time on. Samples lie on multiples of the
 // step, so that a second run repeats them.
-func (p backfillPlan) sampleFrom(at time.Time) time.Time {
+func (p plan) sampleFrom(at time.Time) time.Time {
 	step := int64(p.step / time.Second)
 	from := max(earliestSample, at.Add(time.Second-1).Unix())
 	return time.Unix((from+step-1)/step*step, 0)
 }
 
 // Validate returns an error that names the flag of a bad option.
-func (o BackfillOptions) Validate() error {
+func (o Options) Validate() error {
 	_, err := o.plan(time.Now())
 	return err
 }
 
-func (o BackfillOptions) plan(now time.Time) (p backfillPlan, err error) {
+func (o Options) plan(now time.Time) (p plan, err error) {
 	if o.Output == "" { // such as of a variable that is not set
 		return p, errors.New("--output: must name a file, such as history.om")
 	}
-	if p.start, err = backfillTime(o.Start, time.Time{}); err != nil {
+	if p.start, err = parseTime(o.Start, time.Time{}); err != nil {
 		return p, fmt.Errorf("--start: %w", err)
 	}
-	if p.end, err = backfillTime(o.End, now); err != nil {
+	if p.end, err = parseTime(o.End, now); err != nil {
 		return p, fmt.Errorf("--end: %w", err)
 	}
 	if p.end.After(now) {
@@ -97,21 +98,21 @@ func (o BackfillOptions) plan(now time.Time) (p backfillPlan, err error) {
 		return p, fmt.Errorf("--requests-per-minute: %d must be at least 1", o.RequestsPerMinute)
 	}
 	for _, name := range o.Metrics {
-		if !slices.Contains(BackfillMetrics(), name) {
-			return p, fmt.Errorf("--metric: %q must be one of %s", name, strings.Join(BackfillMetrics(), ", "))
+		if !slices.Contains(collector.HistoryMetrics(), name) {
+			return p, fmt.Errorf("--metric: %q must be one of %s", name, strings.Join(collector.HistoryMetrics(), ", "))
 		}
 	}
-	for _, family := range pastFamilies {
-		if slices.Contains(o.Metrics, family.name) {
-			p.families = append(p.families, family)
+	for _, name := range collector.HistoryMetrics() {
+		if slices.Contains(o.Metrics, name) {
+			p.metrics = append(p.metrics, name)
 		}
 	}
-	p.labels, err = backfillLabels(o.Labels)
+	p.labels, err = parseLabels(o.Labels)
 	return p, err
 }
 
-// backfillTime reads a time as a person or a query of Prometheus gives it.
-func backfillTime(text string, otherwise time.Time) (time.Time, error) {
+// parseTime reads a time as a person or a query of Prometheus gives it.
+func parseTime(text string, otherwise time.Time) (time.Time, error) {
 	if text == "" {
 		return otherwise, nil
 	}
@@ -127,8 +128,8 @@ func backfillTime(text string, otherwise time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds", text)
 }
 
-// backfillLabels are the labels that a scrape would add.
-func backfillLabels(texts []string) (labels []*dto.LabelPair, err error) {
+// parseLabels are the labels that a scrape would add.
+func parseLabels(texts []string) (labels []*dto.LabelPair, err error) {
 	own := []string{"tenant_id", "live", "remediation_status", model.BucketLabel}
 	for _, text := range texts {
 		name, value, found := strings.Cut(text, "=")
@@ -150,11 +151,10 @@ func backfillLabels(texts []string) (labels []*dto.LabelPair, err error) {
 	return labels, nil
 }
 
-// Backfill reads every tenant whole and writes what would have been scraped, as
-// OpenMetrics with timestamps. It is called after [Collector.Configure] in
-// place of [Collector.Run]. Its file is there whole, or not at all.
-func (c *Collector) Backfill(o BackfillOptions) error {
-	r := c.refresher
+// Run reads every tenant whole and writes what would have been scraped, as
+// OpenMetrics with timestamps. The collector has its configuration and does not
+// run; ctx is its own. The file is there whole, or not at all.
+func Run(ctx context.Context, logger log.Logger, c *collector.Collector, o Options) error {
 	begun := time.Now() // what happens from now on, the first answers do not tell
 	plan, err := o.plan(begun)
 	if err != nil {
@@ -167,25 +167,22 @@ func (c *Collector) Backfill(o BackfillOptions) error {
 	defer out.discard()
 	for _, name := range []string{"job", "instance"} {
 		if !slices.ContainsFunc(plan.labels, func(l *dto.LabelPair) bool { return l.GetName() == name }) {
-			level.Warn(r.logger).Log("msg", "without the labels of your scrape, the series do not continue in the scraped ones", "missing", "--label="+name+"=...")
+			level.Warn(logger).Log("msg", "without the labels of your scrape, the series do not continue in the scraped ones", "missing", "--label="+name+"=...")
 		}
 	}
-	for _, budget := range r.budgets {
-		budget.SetLimit(o.RequestsPerMinute)
-	}
-	err = r.readHistory(o)
+	p := &progress{logger: logger, what: "reading tenants"}
+	err = c.ReadAll(o.RequestsPerMinute, p.at)
 	if err == nil {
-		err = r.writeHistory(o, plan, begun, out)
+		err = write(ctx, logger, o, newHistory(c.History(begun), plan), out)
 	}
-	if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
 	return err
 }
 
-// writeHistory writes what is known, once its size is.
-func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun time.Time, file *besideFile) error {
-	h := newHistory(r.world().store, plan, begun)
+// write writes the history, once its size is known.
+func write(ctx context.Context, logger log.Logger, o Options, h *history, file *besideFile) error {
 	size := &sampleWriter{}
 	if err := h.write(size); err != nil {
 		return err
@@ -193,17 +190,16 @@ func (r *refresher) writeHistory(o BackfillOptions, plan backfillPlan, begun tim
 	if size.samples == 0 {
 		return fmt.Errorf("until %s no incident counts in %s: there is nothing to write", rfc3339(h.time(h.steps-1)), strings.Join(o.Metrics, ", "))
 	}
-	level.Info(r.logger).Log("msg", "writing", "file", o.Output, "size", formatSize(size.bytes), "samples", size.samples,
+	level.Info(logger).Log("msg", "writing", "file", o.Output, "size", formatSize(size.bytes), "samples", size.samples,
 		"start", rfc3339(h.time(0)), "end", rfc3339(h.time(h.steps-1)), "step", o.Step)
-	if size.bytes > maxBackfillBytes && !o.Force {
-		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", formatSize(size.bytes), formatSize(maxBackfillBytes))
+	if size.bytes > maxBytes && !o.Force {
+		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", formatSize(size.bytes), formatSize(maxBytes))
 	}
-	p := newProgress(r.logger, o.Terminal, "writing", size.bytes)
-	defer p.end()
-	if err := file.write(r.ctx, h.write, p); err != nil {
+	p := &progress{logger: logger, what: "writing"}
+	if err := file.write(ctx, h.write, size.bytes, p); err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	level.Info(r.logger).Log("msg", "written; make blocks of it with promtool tsdb create-blocks-from openmetrics", "file", o.Output)
+	level.Info(logger).Log("msg", "written; make blocks of it with promtool tsdb create-blocks-from openmetrics", "file", o.Output)
 	return nil
 }
 

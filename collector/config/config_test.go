@@ -1,4 +1,4 @@
-package collector_test
+package config_test
 
 import (
 	"net/url"
@@ -9,19 +9,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
-	"github.com/prometheus/common/config"
+	"github.com/petra-exporter/petra_exporter/collector/config"
+	commoncfg "github.com/prometheus/common/config"
 )
 
 // load loads a configuration from a file in a folder of its own; errors name
 // the file as FILE.
-func load(t *testing.T, yaml string, o collector.Overrides) (*collector.Config, string) {
+func load(t *testing.T, yaml string, o config.Overrides) (*config.Config, string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "petra.yml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := collector.LoadConfig(file, o)
+	cfg, err := config.Load(file, o)
 	if err != nil {
 		return nil, strings.ReplaceAll(err.Error(), file, "FILE")
 	}
@@ -135,7 +135,7 @@ func TestBadConfig(t *testing.T) {
 		"insecure_skip_verify is yes": {"api:\n  tls_config:\n    insecure_skip_verify: yes", "FILE:3: api.tls_config.insecure_skip_verify: must be true or false"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, got := load(t, c.yaml, collector.Overrides{}); got != c.want {
+			if _, got := load(t, c.yaml, config.Overrides{}); got != c.want {
 				t.Errorf("got:  %s\nwant: %s\nof:\n%s", got, c.want, c.yaml)
 			}
 		})
@@ -152,7 +152,7 @@ func TestBadConfigPlace(t *testing.T) {
 		"no_proxy and proxy_from_environment":  {"api:\n  timeout: 5s\n  no_proxy: example.com\n  proxy_from_environment: true", "FILE:4: api.proxy_from_environment: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, got := load(t, c.yaml, collector.Overrides{}); !strings.HasPrefix(got, c.begins) {
+			if _, got := load(t, c.yaml, config.Overrides{}); !strings.HasPrefix(got, c.begins) {
 				t.Errorf("got:  %s\nwant: %s...\nof:\n%s", got, c.begins, c.yaml)
 			}
 		})
@@ -228,7 +228,7 @@ func TestConfigErrorsHideSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			yaml = strings.ReplaceAll(yaml, "KEY", canary)
-			_, got := load(t, yaml, collector.Overrides{})
+			_, got := load(t, yaml, config.Overrides{})
 			if got == "" {
 				t.Fatalf("no error, so that nothing is tested, of:\n%s", yaml)
 			}
@@ -252,7 +252,7 @@ func TestPlainProxyElsewhere(t *testing.T) {
 		"TLS, proxy elsewhere":            {"https://petra.example.com", "", "http://user:c4n4ry@proxy.example.com:3128", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, got := load(t, "api:\n  url: "+c.url+"\n  proxy_url: "+c.proxy, collector.Overrides{APIURL: c.override})
+			_, got := load(t, "api:\n  url: "+c.url+"\n  proxy_url: "+c.proxy, config.Overrides{APIURL: c.override})
 			if got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
@@ -263,13 +263,13 @@ func TestPlainProxyElsewhere(t *testing.T) {
 // TestTaggedCredentials holds that a tag, which YAML would have part of a key
 // be, does not make an error either.
 func TestTaggedCredentials(t *testing.T) {
-	cfg, err := load(t, "api: {authorization: {credentials: !x y}}", collector.Overrides{})
+	cfg, err := load(t, "api: {authorization: {credentials: !x y}}", config.Overrides{})
 	if err != "" || readKey(t, cfg) != "y" {
 		t.Errorf("got error %q", err)
 	}
 }
 
-func readKey(t *testing.T, cfg *collector.Config) string {
+func readKey(t *testing.T, cfg *config.Config) string {
 	t.Helper()
 	if cfg.API.Key == nil {
 		return ""
@@ -281,7 +281,7 @@ func readKey(t *testing.T, cfg *collector.Config) string {
 	return text
 }
 
-func mustLoad(t *testing.T, yaml string, o collector.Overrides) *collector.Config {
+func mustLoad(t *testing.T, yaml string, o config.Overrides) *config.Config {
 	t.Helper()
 	cfg, err := load(t, yaml, o)
 	if err != "" {
@@ -318,18 +318,18 @@ open_incident_user:
 		"empty": "", "comment": "# nothing\n", "marker": "---\n", "null": "~", "empty mapping": "{}", "empty api": "api: {}", "null api": "api:", "nulls": nulls,
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := mustLoad(t, yaml, collector.Overrides{})
+			cfg := mustLoad(t, yaml, config.Overrides{})
 			if got := cfg.API.URL.String(); got != "https://api.petrasecurity.com" {
 				t.Errorf("URL: %s", got)
 			}
 			cfg.API.URL = nil
-			cfg.API.HTTP.TLSConfig = config.TLSConfig{}
+			cfg.API.HTTP.TLSConfig = commoncfg.TLSConfig{}
 			if proxy := cfg.API.HTTP.ProxyConfig; proxy.ProxyURL.URL != nil || proxy.NoProxy != "" || !proxy.ProxyFromEnvironment {
 				t.Errorf("proxy: %+v, want the environment's", proxy)
 			}
-			cfg.API.HTTP.ProxyConfig = config.ProxyConfig{}
-			want := &collector.Config{
-				API:                collector.APIConfig{RequestsPerMinute: 10, Timeout: 30 * time.Second},
+			cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
+			want := &config.Config{
+				API:                config.API{RequestsPerMinute: 10, Timeout: 30 * time.Second},
 				RemediatedStatuses: []string{"REMEDIATED"},
 				MaxStaleness:       time.Hour,
 				MaxOpenIncidents:   500,
@@ -341,7 +341,7 @@ open_incident_user:
 			}
 		})
 	}
-	cfg, err := collector.LoadConfig("", collector.Overrides{})
+	cfg, err := config.Load("", config.Overrides{})
 	if err != nil || cfg.MaxStaleness != time.Hour || !cfg.API.HTTP.ProxyFromEnvironment {
 		t.Errorf("without a file: %+v, %v", cfg, err)
 	}
@@ -381,7 +381,7 @@ recent_window: 0
 max_recent_incidents: 2
 native_histograms: true
 open_incident_user: true
-`, collector.Overrides{})
+`, config.Overrides{})
 	if got := readKey(t, cfg); got != "a-key" {
 		t.Errorf("key %q", got)
 	}
@@ -390,20 +390,20 @@ open_incident_user: true
 	if filepath.Base(tls.CAFile) != "ca.pem" || !filepath.IsAbs(tls.CAFile) || tls.CertFile != "/etc/cert.pem" || filepath.Dir(tls.KeyFile) != filepath.Dir(tls.CAFile) {
 		t.Errorf("TLS files are not as told, relative to the file's folder: %+v", tls)
 	}
-	if tls.ServerName != "petra" || !tls.InsecureSkipVerify || tls.MinVersion != config.TLSVersions["TLS12"] || tls.MaxVersion != config.TLSVersions["TLS13"] {
+	if tls.ServerName != "petra" || !tls.InsecureSkipVerify || tls.MinVersion != commoncfg.TLSVersions["TLS12"] || tls.MaxVersion != commoncfg.TLSVersions["TLS13"] {
 		t.Errorf("TLS: %+v", tls)
 	}
 	proxy := cfg.API.HTTP.ProxyConfig
 	if proxy.ProxyURL.String() != "http://proxy.example.com:3128" || proxy.NoProxy != "example.org" || proxy.ProxyFromEnvironment {
 		t.Errorf("proxy: %+v", proxy)
 	}
-	cfg.API.HTTP = config.HTTPClientConfig{}
+	cfg.API.HTTP = commoncfg.HTTPClientConfig{}
 	if filepath.Base(cfg.API.KeyFile) != "petra.yml" {
 		t.Errorf("the key stands in the file itself, not in %q", cfg.API.KeyFile)
 	}
 	cfg.API.KeyFile = ""
-	want := &collector.Config{
-		API: collector.APIConfig{
+	want := &config.Config{
+		API: config.API{
 			URL:               &url.URL{Scheme: "https", Host: "petra.example.com", Path: "/base"},
 			RequestsPerMinute: 7,
 			Timeout:           90 * time.Second,
@@ -441,9 +441,9 @@ func TestGoodConfig(t *testing.T) {
 		"Windows' newlines":   "since: 2025-01-01\r\ntenants:\r\n  - id: a\r\n",
 		"an alias":            "max_staleness: &x 2h\nrecent_window: *x",
 	} {
-		t.Run(name, func(t *testing.T) { mustLoad(t, yaml, collector.Overrides{}) })
+		t.Run(name, func(t *testing.T) { mustLoad(t, yaml, config.Overrides{}) })
 	}
-	if got := mustLoad(t, "since: 2025-01-01T12:00:00+02:00", collector.Overrides{}).Since; !got.Equal(time.Date(2025, 1, 1, 10, 0, 0, 0, time.UTC)) {
+	if got := mustLoad(t, "since: 2025-01-01T12:00:00+02:00", config.Overrides{}).Since; !got.Equal(time.Date(2025, 1, 1, 10, 0, 0, 0, time.UTC)) {
 		t.Errorf("since: %s", got)
 	}
 }
@@ -481,7 +481,7 @@ func TestKeyPrecedence(t *testing.T) {
 			if err := os.WriteFile(yaml, []byte(c.yaml), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := collector.LoadConfig(yaml, collector.Overrides{APIKeyFile: c.flag, APIKey: c.env, Demo: c.demo})
+			cfg, err := config.Load(yaml, config.Overrides{APIKeyFile: c.flag, APIKey: c.env, Demo: c.demo})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -506,7 +506,7 @@ func TestRelativeKeyFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte("api: {authorization: {credentials_file: keys/petra}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := collector.LoadConfig(file, collector.Overrides{})
+	cfg, err := config.Load(file, config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -526,7 +526,7 @@ func TestRelativeKeyFile(t *testing.T) {
 // TestOverrides holds that flags come before the file, and that errors name
 // them.
 func TestOverrides(t *testing.T) {
-	cfg := mustLoad(t, "api: {url: https://example.com, timeout: 5s}\ntenants: [{id: a}, {id: b}]", collector.Overrides{APIURL: "http://127.0.0.1:1/x", Tenants: []string{"c"}})
+	cfg := mustLoad(t, "api: {url: https://example.com, timeout: 5s}\ntenants: [{id: a}, {id: b}]", config.Overrides{APIURL: "http://127.0.0.1:1/x", Tenants: []string{"c"}})
 	if got := cfg.API.URL.String(); got != "http://127.0.0.1:1/x" {
 		t.Errorf("URL %s", got)
 	}
@@ -534,14 +534,14 @@ func TestOverrides(t *testing.T) {
 		t.Errorf("got %+v", cfg)
 	}
 	for name, c := range map[string]struct {
-		o    collector.Overrides
+		o    config.Overrides
 		want string
 	}{
-		"http":     {collector.Overrides{APIURL: "http://example.com"}, "--petra.api-url: must be https://, so that the key does not travel in the clear (http:// only to loopback)"},
-		"user":     {collector.Overrides{APIURL: "https://me:c4n4ry@example.com"}, "--petra.api-url: must have no user, query or fragment"},
-		"no URL":   {collector.Overrides{APIURL: "example.com"}, "--petra.api-url: must be a URL such as https://api.petrasecurity.com"},
-		"bad ID":   {collector.Overrides{Tenants: []string{"a b"}}, `--petra.tenant: "a b" is no Petra or Microsoft tenant ID`},
-		"empty ID": {collector.Overrides{Tenants: []string{""}}, `--petra.tenant: "" is no Petra or Microsoft tenant ID`},
+		"http":     {config.Overrides{APIURL: "http://example.com"}, "--petra.api-url: must be https://, so that the key does not travel in the clear (http:// only to loopback)"},
+		"user":     {config.Overrides{APIURL: "https://me:c4n4ry@example.com"}, "--petra.api-url: must have no user, query or fragment"},
+		"no URL":   {config.Overrides{APIURL: "example.com"}, "--petra.api-url: must be a URL such as https://api.petrasecurity.com"},
+		"bad ID":   {config.Overrides{Tenants: []string{"a b"}}, `--petra.tenant: "a b" is no Petra or Microsoft tenant ID`},
+		"empty ID": {config.Overrides{Tenants: []string{""}}, `--petra.tenant: "" is no Petra or Microsoft tenant ID`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, got := load(t, "", c.o); got != c.want {
@@ -550,7 +550,7 @@ func TestOverrides(t *testing.T) {
 		})
 	}
 	missing := filepath.Join(t.TempDir(), "missing.yml")
-	if _, err := collector.LoadConfig(missing, collector.Overrides{}); err == nil || err.Error() != "--config.file: open "+missing+": no such file or directory" {
+	if _, err := config.Load(missing, config.Overrides{}); err == nil || err.Error() != "--config.file: open "+missing+": no such file or directory" {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
@@ -570,7 +570,7 @@ func TestProxyEnvironment(t *testing.T) {
 		"with no_proxy": {"api: {proxy_url: 'http://proxy.example.com', no_proxy: example.org}", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := mustLoad(t, c.yaml, collector.Overrides{}).API.HTTP.ProxyFromEnvironment; got != c.want {
+			if got := mustLoad(t, c.yaml, config.Overrides{}).API.HTTP.ProxyFromEnvironment; got != c.want {
 				t.Errorf("got %t, want %t", got, c.want)
 			}
 		})

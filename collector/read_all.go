@@ -10,19 +10,25 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// backfillTries is how often in a row reading may come to nothing. With the
+// readTries is how often in a row reading may come to nothing. With the
 // pauses between, that is half an hour.
-const backfillTries = 6
+const readTries = 6
 
-// backfillPause is how long to wait after the n-th try that came to nothing.
-func backfillPause(n int) time.Duration {
+// readPause is how long to wait after the n-th try that came to nothing.
+func readPause(n int) time.Duration {
 	return min(time.Minute<<n, 10*time.Minute)
 }
 
-// readHistory reads every tenant whole, one request after the other. A failure
-// is tried again, save where that cannot help.
-func (r *refresher) readHistory(o BackfillOptions) error {
+// ReadAll reads every tenant whole, one request after the other. A failure is
+// tried again, save where that cannot help. It is called after
+// [Collector.Configure] in place of [Collector.Run]; progress is told how many
+// tenants are read, of how many, and how long the rest will take.
+func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int64, left time.Duration)) error {
+	r := c.refresher
 	w := r.world()
+	for _, budget := range r.budgets {
+		budget.SetLimit(requestsPerMinute)
+	}
 	err := r.persist(petra.RouteTenants, func() error { return r.list(w) })
 	if err != nil && (r.ctx.Err() != nil || len(w.cfg.Tenants) == 0) {
 		return fmt.Errorf("the tenants cannot be listed: %w", err)
@@ -32,15 +38,13 @@ func (r *refresher) readHistory(o BackfillOptions) error {
 		return fmt.Errorf("incidents cannot be read: %w", err)
 	}
 	total := len(w.store.wholeTargets())
-	p := newProgress(r.logger, o.Terminal, "reading tenants", int64(total))
-	defer p.end()
 	for idle := 0; ; {
 		pending := w.store.unread()
 		left := len(pending)
 		before := left
 		var failure error
 		for _, id := range pending {
-			p.at(int64(total-left), time.Duration(left)*time.Minute/time.Duration(o.RequestsPerMinute))
+			progress(int64(total-left), int64(total), time.Duration(left)*time.Minute/time.Duration(requestsPerMinute))
 			err := r.paced(petra.RouteIncidents, func() error { return r.read(w, id) })
 			switch {
 			case hopeless(err) || r.ctx.Err() != nil:
@@ -51,7 +55,7 @@ func (r *refresher) readHistory(o BackfillOptions) error {
 				failure = fmt.Errorf("tenant %s: %w", id, err)
 			}
 		}
-		p.at(int64(total-left), 0)
+		progress(int64(total-left), int64(total), 0)
 		switch {
 		case failure == nil:
 			return r.tellUnread(w.store)
@@ -60,10 +64,10 @@ func (r *refresher) readHistory(o BackfillOptions) error {
 		default:
 			idle++
 		}
-		if idle == backfillTries {
+		if idle == readTries {
 			return fmt.Errorf("of %d tenants, %d cannot be read; last, %w", total, left, failure)
 		}
-		if err := pause(r.ctx, backfillPause(idle)); err != nil {
+		if err := pause(r.ctx, readPause(idle)); err != nil {
 			return err
 		}
 	}
@@ -78,10 +82,10 @@ func hopeless(err error) bool {
 func (r *refresher) persist(route petra.Route, request func() error) error {
 	for n := 0; ; n++ {
 		err := r.paced(route, request)
-		if err == nil || hopeless(err) || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound) || n == backfillTries {
+		if err == nil || hopeless(err) || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound) || n == readTries {
 			return err
 		}
-		if err := pause(r.ctx, backfillPause(n)); err != nil {
+		if err := pause(r.ctx, readPause(n)); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,5 @@
-package collector
+// Package config reads the configuration, and says of a bad one where it is bad.
+package config
 
 import (
 	"errors"
@@ -14,12 +15,12 @@ import (
 	"unicode"
 
 	"github.com/petra-exporter/petra_exporter/petra"
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 )
 
-// Config is a valid configuration: [LoadConfig] makes no other.
+// Config is a valid configuration: [Load] makes no other.
 type Config struct {
-	API APIConfig
+	API API
 	// Tenants are Petra or Microsoft tenant IDs; empty means every tenant of
 	// the organisation.
 	Tenants []string
@@ -43,14 +44,14 @@ type Config struct {
 	OpenIncidentUser bool
 }
 
-// APIConfig says where the API is and how it is asked.
-type APIConfig struct {
+// API says where the API is and how it is asked.
+type API struct {
 	URL               *url.URL
 	RequestsPerMinute int
 	Timeout           time.Duration // of one request
-	HTTP              config.HTTPClientConfig
-	Key               config.SecretReader // nil where none was named; its description says where it is from
-	KeyFile           string              // the file that holds Key, if one does
+	HTTP              commoncfg.HTTPClientConfig
+	Key               commoncfg.SecretReader // nil where none was named; its description says where it is from
+	KeyFile           string                 // the file that holds Key, if one does
 }
 
 // Overrides are the settings that come from the command line and the
@@ -63,16 +64,16 @@ type Overrides struct {
 	Demo       string   // --demo: the address of a simulated API, in place of api and tenants
 }
 
-// maxStatuses is how many remediation statuses a process publishes.
-const maxStatuses = 20
+// MaxStatuses is how many remediation statuses a process publishes.
+const MaxStatuses = 20
 
 // defaultAPI is the API section of a configuration that says nothing of it.
-func defaultAPI() APIConfig {
-	return APIConfig{
+func defaultAPI() API {
+	return API{
 		URL:               &url.URL{Scheme: "https", Host: "api.petrasecurity.com"},
 		RequestsPerMinute: 10,
 		Timeout:           30 * time.Second,
-		HTTP:              config.HTTPClientConfig{ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: true}},
+		HTTP:              commoncfg.HTTPClientConfig{ProxyConfig: commoncfg.ProxyConfig{ProxyFromEnvironment: true}},
 	}
 }
 
@@ -87,10 +88,10 @@ func defaultConfig() *Config {
 	}
 }
 
-// LoadConfig reads a configuration file, or takes the defaults where file is
+// Load reads a configuration file, or takes the defaults where file is
 // empty, and applies the overrides. Its errors name the file with line and key,
 // or the flag, and never a value from below api.
-func LoadConfig(file string, o Overrides) (*Config, error) {
+func Load(file string, o Overrides) (*Config, error) {
 	cfg := defaultConfig()
 	if file != "" {
 		content, err := os.ReadFile(file)
@@ -122,9 +123,9 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	}
 	switch {
 	case o.APIKeyFile != "":
-		cfg.API.Key, cfg.API.KeyFile = config.NewFileSecret(o.APIKeyFile), o.APIKeyFile
+		cfg.API.Key, cfg.API.KeyFile = commoncfg.NewFileSecret(o.APIKeyFile), o.APIKeyFile
 	case cfg.API.Key == nil && o.APIKey != "":
-		cfg.API.Key = keyFrom{config.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
+		cfg.API.Key = keyFrom{commoncfg.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
 	}
 	if proxy := cfg.API.HTTP.ProxyURL.URL; cfg.API.URL.Scheme == "http" && proxy != nil && !loopback(proxy.Hostname()) {
 		return nil, errors.New("api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://")
@@ -135,22 +136,22 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 			return nil, err
 		}
 		cfg.API, cfg.Tenants = defaultAPI(), nil
-		cfg.API.URL, cfg.API.Key = u, keyFrom{config.NewInlineSecret("demo"), "the demo"} // any key will do
+		cfg.API.URL, cfg.API.Key = u, keyFrom{commoncfg.NewInlineSecret("demo"), "the demo"} // any key will do
 	}
 	return cfg, nil
 }
 
 // keyFrom is a key that says where it stands: an inline one says only that.
 type keyFrom struct {
-	config.SecretReader
+	commoncfg.SecretReader
 	place string
 }
 
 func (k keyFrom) Description() string { return k.place }
 
-// plain reports whether the tenants are few enough to read each whole at every
+// Plain reports whether the tenants are few enough to read each whole at every
 // scrape.
-func (c *Config) plain() bool {
+func (c *Config) Plain() bool {
 	return len(c.Tenants) > 0 && 5*len(c.Tenants) <= c.API.RequestsPerMinute
 }
 
@@ -188,7 +189,7 @@ func (c *Config) addTenant(id string) error {
 		return fmt.Errorf("%q is no Petra or Microsoft tenant ID", id)
 	case len([]rune(id)) > petra.MaxIDLength:
 		return fmt.Errorf("an ID of %d characters is longer than %d", len([]rune(id)), petra.MaxIDLength)
-	case slices.ContainsFunc(c.Tenants, func(other string) bool { return tenantKey(other) == tenantKey(id) }):
+	case slices.ContainsFunc(c.Tenants, func(other string) bool { return TenantKey(other) == TenantKey(id) }):
 		return fmt.Errorf("%q %w; remove one", id, errTwice)
 	}
 	c.Tenants = append(c.Tenants, id)
@@ -203,7 +204,7 @@ func (c *Config) Missing(tenants []petra.Tenant) (ids []string) {
 		known[t.ID], known[t.MicrosoftID] = true, true
 	}
 	for _, id := range c.Tenants {
-		if !known[tenantKey(id)] {
+		if !known[TenantKey(id)] {
 			ids = append(ids, id)
 		}
 	}
@@ -212,10 +213,13 @@ func (c *Config) Missing(tenants []petra.Tenant) (ids []string) {
 
 var uuid = regexp.MustCompile(`^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// tenantKey folds the case of Microsoft IDs, which are compared without it;
+// IsMicrosoftID reports whether a configured ID looks like one of Microsoft's.
+func IsMicrosoftID(id string) bool { return uuid.MatchString(id) }
+
+// TenantKey folds the case of Microsoft IDs, which are compared without it;
 // Petra's own tell ZZk90t from zzk90t.
-func tenantKey(id string) string {
-	if uuid.MatchString(id) {
+func TenantKey(id string) string {
+	if IsMicrosoftID(id) {
 		return strings.ToLower(id)
 	}
 	return id

@@ -1,7 +1,6 @@
-package collector_test
+package backfill_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -15,65 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/backfill"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
-
-// backfill is one run against a simulated API, for a synctest bubble.
-type backfill struct {
-	api     *petratest.API
-	yaml    string
-	options collector.BackfillOptions // what is empty gets the flag's default, and Output a file
-	ctx     context.Context           // default: the test's
-
-	log *logBuffer
-	err error
-}
-
-// runOnly does not look at what was written.
-func (b *backfill) runOnly(t *testing.T) {
-	t.Helper()
-	o := &b.options
-	if o.Output == "" {
-		o.Output = filepath.Join(t.TempDir(), "history.om")
-	}
-	if o.Step == "" {
-		o.Step = "1h"
-	}
-	if o.Metrics == nil {
-		o.Metrics = []string{"raised", "open", "dwell"}
-	}
-	if o.RequestsPerMinute == 0 {
-		o.RequestsPerMinute = 4
-	}
-	if b.ctx == nil {
-		b.ctx = t.Context()
-	}
-	b.log = &logBuffer{}
-	e := &exporter{t: t, api: b.api, pipe: petratest.NewPipe(b.api), log: b.log}
-	defer e.pipe.Close()
-	e.collector = collector.New(b.ctx, log.NewLogfmtLogger(b.log))
-	if err := e.configure(b.yaml); err != nil {
-		t.Fatal(err)
-	}
-	b.err = e.collector.Backfill(*o)
-}
-
-// run returns what was written, nothing if there is no file.
-func (b *backfill) run(t *testing.T) string {
-	t.Helper()
-	b.runOnly(t)
-	o := &b.options
-	content, err := os.ReadFile(o.Output)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	if entries, err := os.ReadDir(filepath.Dir(o.Output)); err == nil && len(entries) > 1 {
-		t.Errorf("left behind: %v", entries)
-	}
-	return string(content)
-}
 
 // pastSamples are the samples of each series, by its line up to the value.
 type pastSamples map[string]map[int64]float64
@@ -213,10 +157,10 @@ func TestBackfill(t *testing.T) {
 		now := epochNoon
 		at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
 		time.Sleep(time.Minute)
-		b := backfill{
+		b := command{
 			api:     petratest.NewAPI(pastWorld(now), petratest.Options{Keys: []string{testKey}}),
 			yaml:    "closed_statuses: [FALSE_POSITIVE]",
-			options: collector.BackfillOptions{Labels: []string{"job=petra", "instance=here:9984"}, Metrics: collector.BackfillMetrics()},
+			options: backfill.Options{Labels: []string{"job=petra", "instance=here:9984"}, Metrics: collector.HistoryMetrics()},
 		}
 		text := b.run(t)
 		if b.err != nil {
@@ -309,7 +253,7 @@ func TestBackfillUnusableTimes(t *testing.T) {
 		raw(5, `"remediationStatus": "ACTIVE"`)
 		// It is over, though its dwell would end after now.
 		raw(6, `"remediationStatus": "REMEDIATED", "dwellTimeMinutes": 6000, "createdAt": "`+ago(4).Format(time.RFC3339)+`", "occurredAt": "`+ago(4).Format(time.RFC3339)+`"`)
-		b := backfill{api: petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})}
+		b := command{api: petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})}
 		past := parsePast(t, b.run(t))
 		at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
 		past.want(t, `petra_incidents_raised_total{tenant_id="A"}`, time.Hour, now, story{{at(-9), 2}, {at(-8), 3}, {at(-6), 4}, {at(-5), 5}, {at(-4), 6}})
@@ -326,7 +270,7 @@ func TestBackfillQuiet(t *testing.T) {
 		w := petratest.NewWorld()
 		w.SetTenant(petratest.Tenant{ID: "A", Name: "A"})
 		w.Add(petratest.Incident{ID: "a", TenantID: "A", Live: true, CreatedAt: raised, OccurredAt: raised, RemediatedAt: raised.Add(time.Minute)})
-		b := backfill{api: petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})}
+		b := command{api: petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})}
 		past := parsePast(t, b.run(t))
 		if n := len(past[`petra_incidents_raised_total{tenant_id="A"}`]); n != 20*24+2 {
 			t.Errorf("%d samples of a counter", n)
@@ -366,9 +310,9 @@ func TestBackfillRange(t *testing.T) {
 			"one sample":    {at(-20).Format(time.RFC3339), at(-20).Add(time.Minute).Format(time.RFC3339), "1h", time.Hour, at(-20), story{{at(-20), 1}}},
 			"shorter step":  {at(-20).Format(time.RFC3339), at(-19).Format(time.RFC3339), "15s", 15 * time.Second, at(-19), story{{at(-20), 1}, {at(-20).Add(15 * time.Second), 2}}},
 		} {
-			b := backfill{
+			b := command{
 				api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), yaml: "tenants: [{id: A}]",
-				options: collector.BackfillOptions{Start: c.start, End: c.end, Step: c.step, Metrics: []string{"raised"}},
+				options: backfill.Options{Start: c.start, End: c.end, Step: c.step, Metrics: []string{"raised"}},
 			}
 			past := parsePast(t, b.run(t))
 			if b.err != nil || len(past) != 1 {
@@ -385,15 +329,15 @@ func TestBackfillNothing(t *testing.T) {
 		sleepUntil(epochNoon)
 		at := func(hours int) string { return epochNoon.Add(time.Duration(hours) * time.Hour).Format(time.RFC3339) }
 		for name, c := range map[string]struct {
-			options collector.BackfillOptions
+			options backfill.Options
 			want    string
 		}{
-			"before all":      {collector.BackfillOptions{End: "2025-01-01"}, "until 2025-01-01T00:00:00Z no incident counts in raised, open, dwell: "},
-			"none remediated": {collector.BackfillOptions{Metrics: []string{"dwell"}, End: at(-49)}, "until " + at(-49) + " no incident counts in dwell: "},
+			"before all":      {backfill.Options{End: "2025-01-01"}, "until 2025-01-01T00:00:00Z no incident counts in raised, open, dwell: "},
+			"none remediated": {backfill.Options{Metrics: []string{"dwell"}, End: at(-49)}, "until " + at(-49) + " no incident counts in dwell: "},
 			// The last sample is before the end.
-			"after the last sample": {collector.BackfillOptions{Step: "1d", End: at(-50)}, "until 2026-01-08T00:00:00Z no incident counts in raised, open, dwell: "},
+			"after the last sample": {backfill.Options{Step: "1d", End: at(-50)}, "until 2026-01-08T00:00:00Z no incident counts in raised, open, dwell: "},
 		} {
-			b := backfill{api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), options: c.options}
+			b := command{api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), options: c.options}
 			if text := b.run(t); text != "" || b.err == nil || b.err.Error() != c.want+"there is nothing to write" {
 				t.Errorf("%s: %v, want %s\n%s", name, b.err, c.want, text)
 			}
@@ -409,13 +353,8 @@ func TestBackfillContinues(t *testing.T) {
 		world := petratest.Random(7, petratest.RandomConfig{Start: epochNoon, Tenants: 10, Incidents: 200, Open: 9, FalsePositives: 0.1, History: 10 * 24 * time.Hour})
 		api := petratest.NewAPI(world, petratest.Options{Keys: []string{testKey}})
 		const yaml = "closed_statuses: [FALSE_POSITIVE]\nnative_histograms: true"
-		e := newExporter(t, api, yaml)
-		time.Sleep(2 * time.Second)
-		scraped := samples{}
-		for key, value := range parse(t, e.get("/metrics", "Accept", "text/plain").Body.String()) {
-			scraped[strings.ReplaceAll(strings.ReplaceAll(key, ", ", ","), `"`, "")] = value
-		}
-		b := backfill{api: api, yaml: yaml, options: collector.BackfillOptions{Metrics: collector.BackfillMetrics()}}
+		scraped := scrape(t, api, yaml)
+		b := command{api: api, yaml: yaml, options: backfill.Options{Metrics: collector.HistoryMetrics()}}
 		compared := 0
 		for series, past := range parsePast(t, b.run(t)) {
 			last, ok := past[epochNoon.Unix()]
@@ -446,7 +385,7 @@ func TestBackfillMemory(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			sleepUntil(epochNoon)
 			world := petratest.Random(7, petratest.RandomConfig{Start: epochNoon, Tenants: 5, Incidents: 50, History: 30 * 24 * time.Hour})
-			b := backfill{api: petratest.NewAPI(world, petratest.Options{Keys: []string{testKey}}), options: collector.BackfillOptions{Step: step, Output: filepath.Join(t.TempDir(), "history.om")}}
+			b := command{api: petratest.NewAPI(world, petratest.Options{Keys: []string{testKey}}), options: backfill.Options{Step: step, Output: filepath.Join(t.TempDir(), "history.om")}}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			b.runOnly(t)

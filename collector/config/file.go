@@ -1,4 +1,4 @@
-package collector
+package config
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/config"
+	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -64,7 +64,7 @@ func (c *Config) keys(dir string) keys {
 }
 
 // read reads what stands below api: its errors never repeat a value.
-func (a *APIConfig) read(n *yaml.Node, dir string) error {
+func (a *API) read(n *yaml.Node, dir string) error {
 	proxy := &a.HTTP.ProxyConfig
 	// Without any proxy key, the environment holds.
 	proxy.ProxyFromEnvironment = !has(n, "proxy_url") && !has(n, "no_proxy") && !has(n, "proxy_from_environment")
@@ -98,7 +98,7 @@ func (a *APIConfig) read(n *yaml.Node, dir string) error {
 	return nil
 }
 
-func (a *APIConfig) readAuthorization(n *yaml.Node, dir string) error {
+func (a *API) readAuthorization(n *yaml.Node, dir string) error {
 	var key, file string
 	err := keys{
 		"type": func(n *yaml.Node) error {
@@ -116,18 +116,18 @@ func (a *APIConfig) readAuthorization(n *yaml.Node, dir string) error {
 	case (key == "") == (file == ""):
 		return errors.New("must have either credentials_file or credentials")
 	case file != "":
-		a.KeyFile = config.JoinDir(dir, file)
-		a.Key = config.NewFileSecret(a.KeyFile)
+		a.KeyFile = commoncfg.JoinDir(dir, file)
+		a.Key = commoncfg.NewFileSecret(a.KeyFile)
 	default:
-		a.Key = config.NewInlineSecret(key)
+		a.Key = commoncfg.NewInlineSecret(key)
 	}
 	return nil
 }
 
-func (a *APIConfig) readTLS(n *yaml.Node, dir string) error {
+func (a *API) readTLS(n *yaml.Node, dir string) error {
 	t := &a.HTTP.TLSConfig
-	secret := func(target *config.Secret) func(*yaml.Node) error { return text((*string)(target)) }
-	version := func(target *config.TLSVersion) func(*yaml.Node) error {
+	secret := func(target *commoncfg.Secret) func(*yaml.Node) error { return text((*string)(target)) }
+	version := func(target *commoncfg.TLSVersion) func(*yaml.Node) error {
 		return func(n *yaml.Node) error {
 			switch n.Value {
 			case "TLS12", "TLS13":
@@ -209,8 +209,8 @@ func (c *Config) checkStatuses(root *yaml.Node) error {
 				return fail("%q is in %s too; keep it in one of them", status, other)
 			}
 			in[folded] = list.key
-			if len(in) > maxStatuses {
-				return fail("more than %d statuses in the three lists", maxStatuses)
+			if len(in) > MaxStatuses {
+				return fail("more than %d statuses in the three lists", MaxStatuses)
 			}
 		}
 	}

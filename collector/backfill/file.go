@@ -1,4 +1,4 @@
-package collector
+package backfill
 
 import (
 	"bufio"
@@ -39,8 +39,8 @@ func createBeside(path string) (*besideFile, error) {
 }
 
 // write writes all, and gives the file its name.
-func (f *besideFile) write(ctx context.Context, write func(*sampleWriter) error, p *progress) error {
-	out := &sampleWriter{text: bufio.NewWriterSize(&watchedWriter{ctx: ctx, file: f.File, progress: p, begun: time.Now()}, 1<<20)}
+func (f *besideFile) write(ctx context.Context, write func(*sampleWriter) error, size int64, p *progress) error {
+	out := &sampleWriter{text: bufio.NewWriterSize(&watchedWriter{ctx: ctx, file: f.File, size: size, progress: p, begun: time.Now()}, 1<<20)}
 	if err := write(out); err != nil {
 		return err
 	}
@@ -66,6 +66,7 @@ func (f *besideFile) discard() {
 type watchedWriter struct {
 	ctx      context.Context
 	file     *os.File
+	size     int64 // of all
 	progress *progress
 	begun    time.Time
 	written  int64
@@ -77,8 +78,8 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.file.Write(p)
 	w.written += int64(n)
-	left := time.Duration(float64(time.Since(w.begun)) * (float64(w.progress.total)/float64(max(1, w.written)) - 1))
-	w.progress.at(w.written, max(0, left))
+	left := time.Duration(float64(time.Since(w.begun)) * (float64(w.size)/float64(max(1, w.written)) - 1))
+	w.progress.at(w.written, w.size, max(0, left))
 	return n, err
 }
 

@@ -1,7 +1,6 @@
-package collector_test
+package backfill_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -11,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/backfill"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
@@ -37,7 +36,7 @@ func TestBackfillBudget(t *testing.T) {
 		const tenants, limit = 20, 4
 		api := petratest.NewAPI(manyIncidents(epochNoon, tenants), petratest.Options{Keys: []string{testKey}, Latency: 200 * time.Millisecond})
 		api.Spend(petratest.RouteIncidents, 8) // so that the third request gets a 429
-		b := backfill{api: api, options: collector.BackfillOptions{Step: "1m"}}
+		b := command{api: api, options: backfill.Options{Step: "1m"}}
 		past := parsePast(t, b.run(t))
 		if b.err != nil {
 			t.Fatal(b.err)
@@ -84,22 +83,6 @@ func TestBackfillBudget(t *testing.T) {
 	})
 }
 
-// TestBackfillTerminal: a bar instead of log lines.
-func TestBackfillTerminal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sleepUntil(epochNoon)
-		var terminal bytes.Buffer
-		b := backfill{api: petratest.NewAPI(manyIncidents(epochNoon, 10), petratest.Options{Keys: []string{testKey}}), options: collector.BackfillOptions{Terminal: &terminal}}
-		if b.run(t); b.err != nil {
-			t.Fatal(b.err)
-		}
-		bar := terminal.String()
-		if !strings.Contains(bar, "reading tenants, 2m30s left") || !strings.Contains(bar, "50% |") || b.log.lines("reading tenants") != 0 {
-			t.Errorf("the bar:\n%q\nthe log:\n%s", bar, b.log)
-		}
-	})
-}
-
 // TestBackfillFaults: what passes is tried again; what does not, ends the run or
 // leaves a tenant out, and is told.
 func TestBackfillFaults(t *testing.T) {
@@ -133,7 +116,7 @@ func TestBackfillFaults(t *testing.T) {
 				sleepUntil(epochNoon)
 				api := petratest.NewAPI(manyIncidents(epochNoon, 4), petratest.Options{Keys: []string{testKey}})
 				api.SetFault(c.faults...)
-				b := backfill{api: api, yaml: c.yaml}
+				b := command{api: api, yaml: c.yaml}
 				begun := time.Now()
 				text := b.run(t)
 				if took := time.Since(begun); took > c.most {
@@ -168,7 +151,7 @@ func TestBackfillFaults(t *testing.T) {
 func TestBackfillTruncated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(epochNoon)
-		b := backfill{api: petratest.NewAPI(manyIncidents(epochNoon, 1), petratest.Options{Keys: []string{testKey}})}
+		b := command{api: petratest.NewAPI(manyIncidents(epochNoon, 1), petratest.Options{Keys: []string{testKey}})}
 		past := parsePast(t, b.run(t))
 		first := epochNoon.Add(-500 * time.Minute).Truncate(time.Hour)
 		if value, ok := past.at(`petra_incidents_raised_total{tenant_id="T00"}`, first); !ok || value != 0 {
@@ -186,7 +169,7 @@ func TestBackfillInterrupted(t *testing.T) {
 		sleepUntil(epochNoon)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(90*time.Second, cancel)
-		b := backfill{api: petratest.NewAPI(manyIncidents(epochNoon, 20), petratest.Options{Keys: []string{testKey}}), ctx: ctx}
+		b := command{api: petratest.NewAPI(manyIncidents(epochNoon, 20), petratest.Options{Keys: []string{testKey}}), ctx: ctx}
 		text := b.run(t)
 		if text != "" || b.err == nil || b.err.Error() != "interrupted" {
 			t.Errorf("%d bytes, %v", len(text), b.err)
@@ -195,14 +178,6 @@ func TestBackfillInterrupted(t *testing.T) {
 			t.Errorf("left behind: %v, %v", entries, err)
 		}
 	})
-}
-
-// onWrite calls itself when something is written.
-type onWrite func(text string)
-
-func (f onWrite) Write(p []byte) (int, error) {
-	f(string(p))
-	return len(p), nil
 }
 
 // TestBackfillTooLarge: a large file is refused, save by force; and what is
@@ -215,15 +190,15 @@ func TestBackfillTooLarge(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			sleepUntil(epochNoon)
 			ctx, cancel := context.WithCancel(t.Context())
-			b := backfill{
+			b := command{
 				api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), ctx: ctx,
-				options: collector.BackfillOptions{Step: "1s", Labels: []string{"note=" + strings.Repeat("x", 10_000)}, Force: force},
+				options: backfill.Options{Step: "1s", Labels: []string{"note=" + strings.Repeat("x", 10_000)}, Force: force},
 			}
-			b.options.Terminal = onWrite(func(text string) {
-				if strings.Contains(text, "writing") {
+			b.onLog = func(line string) {
+				if strings.Contains(line, "msg=writing") {
 					cancel()
 				}
-			})
+			}
 			text := b.run(t)
 			if text != "" || b.err == nil || !strings.HasSuffix(b.err.Error(), want) {
 				t.Errorf("force %t: %d bytes, %v", force, len(text), b.err)
@@ -238,32 +213,32 @@ func TestBackfillTooLarge(t *testing.T) {
 // TestBackfillOptions: each error names the flag, the value and a way out.
 func TestBackfillOptions(t *testing.T) {
 	for _, c := range []struct {
-		change func(*collector.BackfillOptions)
+		change func(*backfill.Options)
 		want   string
 	}{
-		{func(o *collector.BackfillOptions) { o.Output = "" }, "--output: must name a file, such as history.om"},
-		{func(o *collector.BackfillOptions) { o.Start = "yesterday" }, `--start: "yesterday" is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds`},
-		{func(o *collector.BackfillOptions) { o.End = "2026-02-30" }, `--end: "2026-02-30" is no time; give `},
-		{func(o *collector.BackfillOptions) { o.End = "1767225600000" }, `--end: "1767225600000" is no time; give `},
-		{func(o *collector.BackfillOptions) { o.End = "2199-01-01" }, "--end: 2199-01-01 lies in the future; leave it out for now"},
-		{func(o *collector.BackfillOptions) { o.Start, o.End = "2025-02-01", "2025-01-01" }, "--start: 2025-02-01 is not before the end, 2025-01-01T00:00:00Z"},
-		{func(o *collector.BackfillOptions) { o.Start, o.End = "2025-01-01", "2025-01-01" }, "--start: 2025-01-01 is not before the end, 2025-01-01T00:00:00Z"},
-		{func(o *collector.BackfillOptions) { o.Step = "1" }, `--step: "1" must be whole seconds, at least 1s, such as 15m, 1h or 1d`},
-		{func(o *collector.BackfillOptions) { o.Step = "1500ms" }, `--step: "1500ms" must be whole seconds`},
-		{func(o *collector.BackfillOptions) { o.Step = "0s" }, `--step: "0s" must be whole seconds`},
-		{func(o *collector.BackfillOptions) { o.Start, o.End = "2025-01-01T13:05:00Z", "2025-01-01T13:08:00Z" }, "--step: no multiple of 1h lies between 2025-01-01T13:05:00Z and 2025-01-01T13:08:00Z, and samples lie there only; choose a shorter --step or a longer range"},
-		{func(o *collector.BackfillOptions) { o.Step, o.End = "100000d", "2025-01-01" }, "--step: no multiple of 100000d lies between 2001-09-09T01:46:40Z and 2025-01-01T00:00:00Z, "},
-		{func(o *collector.BackfillOptions) { o.End = "1999-12-31" }, "--end: 1999-12-31 is before 2001-09-09T01:46:40Z, the first time that can be written"},
-		{func(o *collector.BackfillOptions) { o.RequestsPerMinute = 0 }, "--requests-per-minute: 0 must be at least 1"},
-		{func(o *collector.BackfillOptions) { o.Metrics = []string{"closed"} }, `--metric: "closed" must be one of raised, incidents, open, dwell, detection, remediation`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"job"} }, `--label: "job" must be NAME=VALUE, such as job=petra`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"a-b=c"} }, `--label: "a-b" is no name of a label`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"__name__=c"} }, `--label: "__name__" is no name of a label`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"tenant_id=c"} }, `--label: "tenant_id" is a label of the exporter's own; choose another name`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=a", "job=b"} }, `--label: "job" is given twice; keep one`},
-		{func(o *collector.BackfillOptions) { o.Labels = []string{"job=\xff"} }, `--label: the value of "job" is no UTF-8`},
+		{func(o *backfill.Options) { o.Output = "" }, "--output: must name a file, such as history.om"},
+		{func(o *backfill.Options) { o.Start = "yesterday" }, `--start: "yesterday" is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds`},
+		{func(o *backfill.Options) { o.End = "2026-02-30" }, `--end: "2026-02-30" is no time; give `},
+		{func(o *backfill.Options) { o.End = "1767225600000" }, `--end: "1767225600000" is no time; give `},
+		{func(o *backfill.Options) { o.End = "2199-01-01" }, "--end: 2199-01-01 lies in the future; leave it out for now"},
+		{func(o *backfill.Options) { o.Start, o.End = "2025-02-01", "2025-01-01" }, "--start: 2025-02-01 is not before the end, 2025-01-01T00:00:00Z"},
+		{func(o *backfill.Options) { o.Start, o.End = "2025-01-01", "2025-01-01" }, "--start: 2025-01-01 is not before the end, 2025-01-01T00:00:00Z"},
+		{func(o *backfill.Options) { o.Step = "1" }, `--step: "1" must be whole seconds, at least 1s, such as 15m, 1h or 1d`},
+		{func(o *backfill.Options) { o.Step = "1500ms" }, `--step: "1500ms" must be whole seconds`},
+		{func(o *backfill.Options) { o.Step = "0s" }, `--step: "0s" must be whole seconds`},
+		{func(o *backfill.Options) { o.Start, o.End = "2025-01-01T13:05:00Z", "2025-01-01T13:08:00Z" }, "--step: no multiple of 1h lies between 2025-01-01T13:05:00Z and 2025-01-01T13:08:00Z, and samples lie there only; choose a shorter --step or a longer range"},
+		{func(o *backfill.Options) { o.Step, o.End = "100000d", "2025-01-01" }, "--step: no multiple of 100000d lies between 2001-09-09T01:46:40Z and 2025-01-01T00:00:00Z, "},
+		{func(o *backfill.Options) { o.End = "1999-12-31" }, "--end: 1999-12-31 is before 2001-09-09T01:46:40Z, the first time that can be written"},
+		{func(o *backfill.Options) { o.RequestsPerMinute = 0 }, "--requests-per-minute: 0 must be at least 1"},
+		{func(o *backfill.Options) { o.Metrics = []string{"closed"} }, `--metric: "closed" must be one of raised, incidents, open, dwell, detection, remediation`},
+		{func(o *backfill.Options) { o.Labels = []string{"job"} }, `--label: "job" must be NAME=VALUE, such as job=petra`},
+		{func(o *backfill.Options) { o.Labels = []string{"a-b=c"} }, `--label: "a-b" is no name of a label`},
+		{func(o *backfill.Options) { o.Labels = []string{"__name__=c"} }, `--label: "__name__" is no name of a label`},
+		{func(o *backfill.Options) { o.Labels = []string{"tenant_id=c"} }, `--label: "tenant_id" is a label of the exporter's own; choose another name`},
+		{func(o *backfill.Options) { o.Labels = []string{"job=a", "job=b"} }, `--label: "job" is given twice; keep one`},
+		{func(o *backfill.Options) { o.Labels = []string{"job=\xff"} }, `--label: the value of "job" is no UTF-8`},
 	} {
-		o := collector.BackfillOptions{Output: "history.om", Step: "1h", Metrics: []string{"raised"}, Labels: []string{"job=petra"}, RequestsPerMinute: 4}
+		o := backfill.Options{Output: "history.om", Step: "1h", Metrics: []string{"raised"}, Labels: []string{"job=petra"}, RequestsPerMinute: 4}
 		if err := o.Validate(); err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +275,7 @@ func TestBackfillOutput(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sleepUntil(epochNoon)
 				api := petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}})
-				b := backfill{api: api, options: collector.BackfillOptions{Output: c.output}}
+				b := command{api: api, options: backfill.Options{Output: c.output}}
 				b.runOnly(t)
 				if b.err == nil || !strings.HasPrefix(b.err.Error(), "--output: ") || !strings.Contains(b.err.Error(), c.want) {
 					t.Errorf("%v, want %s", b.err, c.want)

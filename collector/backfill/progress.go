@@ -1,0 +1,27 @@
+package backfill
+
+import (
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+)
+
+// progressEvery is how often the log tells of progress.
+const progressEvery = time.Minute
+
+// progress logs how far a long task is.
+type progress struct {
+	logger log.Logger
+	what   string
+	told   time.Time // when the log last did; of what is done within a minute, it does not
+}
+
+// at tells how much of all is done, and how long the rest will take.
+func (p *progress) at(done, total int64, left time.Duration) {
+	left = left.Round(time.Second)
+	if time.Since(p.told) >= progressEvery && (left >= progressEvery || !p.told.IsZero()) {
+		p.told = time.Now()
+		level.Info(p.logger).Log("msg", p.what, "done", done, "of", total, "left", left)
+	}
+}

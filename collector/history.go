@@ -1,0 +1,159 @@
+package collector
+
+import (
+	"iter"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// pastFamily is a metric whose past can be told.
+type pastFamily struct {
+	name    string // as --metric has it
+	metrics func(*rows) []prometheus.Metric
+}
+
+var pastFamilies = []pastFamily{
+	{"raised", samplesOf(raisedDesc)},
+	{"incidents", samplesOf(incidentsDesc)},
+	{"open", samplesOf(openIncidentsDesc)},
+	{"dwell", histogramsOf(dwell)},
+	{"detection", histogramsOf(detection)},
+	{"remediation", histogramsOf(remediation)},
+}
+
+// HistoryMetrics are the names of the metrics whose past can be told.
+func HistoryMetrics() (names []string) {
+	for _, family := range pastFamilies {
+		names = append(names, family.name)
+	}
+	return names
+}
+
+func samplesOf(d desc) func(*rows) []prometheus.Metric {
+	return func(r *rows) (metrics []prometheus.Metric) {
+		for _, s := range r.samples[d] {
+			metrics = append(metrics, d.sample(s.value, s.labels...))
+		}
+		return metrics
+	}
+}
+
+func histogramsOf(kind durationKind) func(*rows) []prometheus.Metric {
+	return func(r *rows) (metrics []prometheus.Metric) {
+		for _, byLive := range r.histograms[kind] {
+			for _, h := range byLive {
+				metrics = append(metrics, h.snapshot())
+			}
+		}
+		return metrics
+	}
+}
+
+// moment is a change in an incident's past: from then on, an answer told it
+// with that status.
+type moment struct {
+	at       time.Time // zero: before all that is known
+	incident *incident
+	status   *status
+}
+
+// pastOpen is the status of an incident before it was over: what the API then
+// said, nobody knows any more.
+var pastOpen = &status{label: config.NoStatus, meaning: config.Unknown}
+
+// past is what happened to the incident until begun. Where the API gives no
+// usable time, the next best one stands for it; an incident of which nothing
+// tells when it was over never counts as open.
+func (i *incident) past(begun time.Time) []moment {
+	raised := i.CreatedAt
+	if raised.IsZero() {
+		raised = i.OccurredAt
+	}
+	if i.open() {
+		return []moment{{raised, i, pastOpen}}
+	}
+	over, known := i.RemediatedAt()
+	if over.After(begun) { // it is over, so it was by then
+		over = begun
+	}
+	if !known || !over.After(raised) {
+		return []moment{{raised, i, i.status}}
+	}
+	return []moment{{raised, i, pastOpen}, {over, i, i.status}}
+}
+
+// Past is what happened to the incidents of a tenant.
+type Past struct {
+	store   *store
+	tenant  *tenant
+	moments []moment // oldest first
+}
+
+// History is the past of each tenant that was read whole and has incidents, as
+// far as answers to requests since begun tell it.
+func (c *Collector) History(begun time.Time) (all []Past) {
+	s := c.refresher.world().store
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, t := range s.members() {
+		if !t.complete || !s.publishable(t) {
+			continue
+		}
+		var moments []moment
+		for _, i := range t.incidents {
+			if i.present {
+				moments = append(moments, i.past(begun)...)
+			}
+		}
+		if len(moments) == 0 {
+			continue
+		}
+		sort.SliceStable(moments, func(a, b int) bool { return moments[a].at.Before(moments[b].at) })
+		all = append(all, Past{s, t, moments})
+	}
+	return all
+}
+
+// Begin is the first time of which the past tells, zero if there is none.
+func (p Past) Begin() time.Time {
+	for _, m := range p.moments {
+		if !m.at.IsZero() {
+			return m.at
+		}
+	}
+	return time.Time{}
+}
+
+// Replay tells the incidents to an empty store as past answers did. It yields
+// what a scrape then had of one of the [HistoryMetrics]: first before all, at
+// step 0, then at each step with a change. stepOf is the first step that shows
+// what happened at a time.
+func (p Past) Replay(metric string, stepOf func(time.Time) int) iter.Seq2[int, []prometheus.Metric] {
+	family := pastFamilies[slices.IndexFunc(pastFamilies, func(f pastFamily) bool { return f.name == metric })]
+	return func(yield func(int, []prometheus.Metric) bool) {
+		p.store.mu.RLock()
+		defer p.store.mu.RUnlock()
+		was := &tenant{Tenant: p.tenant.Tenant, incidents: map[string]*incident{}, durations: newDurationVecs(false).of(p.tenant.ID)}
+		for _, m := range p.moments {
+			was.hasHad(m.status) // so that it has a zero
+		}
+		moments := p.moments
+		for step := 0; ; {
+			out := &rows{samples: map[desc][]row{}}
+			p.store.collectCounts(out, was)
+			if !yield(step, family.metrics(out)) || len(moments) == 0 {
+				return
+			}
+			step = stepOf(moments[0].at)
+			for len(moments) > 0 && stepOf(moments[0].at) == step {
+				m := moments[0]
+				was.tell(m.incident.Incident, m.status, m.at, true, false)
+				moments = moments[1:]
+			}
+		}
+	}
+}

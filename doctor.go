@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/petra-exporter/petra_exporter/collector/inspect"
+)
+
+func newDoctor(app *kingpin.Application, p *program) command {
+	cmd := app.Command("doctor", "Say what keeps metrics away, and what to do. It costs at most a request of each of the API's routes.")
+	prometheusURL := cmd.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
+	return command{
+		brief: true,
+		check: func() (done bool, err error) {
+			if *prometheusURL != "" {
+				err = inspect.CheckPrometheusURL(*prometheusURL)
+			}
+			return false, err
+		},
+		run: func(ctx context.Context) int {
+			if !inspect.Doctor(ctx, os.Stdout, p.inspected(), *prometheusURL) {
+				return 1
+			}
+			return 0
+		},
+	}
+}
