@@ -34,7 +34,7 @@ func TestTenantLeaves(t *testing.T) {
 		runScrapes(e, 90*time.Second)
 		s := e.scrape()
 		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 3)
-		s.want(t, `petra_tenant_info{microsoft_tenant_id="",tenant_id="Aaaaa1",tenant_name="Renamed"}`, 1)
+		s.want(t, `petra_tenant_info{microsoft_tenant_id="00000000-0000-0000-0000-0000000000aa",tenant_id="Aaaaa1",tenant_name="Renamed"}`, 1)
 	})
 }
 
