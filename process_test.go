@@ -52,3 +52,11 @@ func TestUnitRestarts(t *testing.T) {
 		t.Error("the unit does not say Restart=always")
 	}
 }
+
+// TestMemoryLimit holds that the garbage collector is set for a small process,
+// and that the environment has the last word.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	start(t, nil, "--demo").wantLine("go_gc_gogc_percent 50")
+	start(t, []string{"GOMEMLIMIT=200MiB", "GOGC=75"}, "--demo").wantLine("go_gc_gomemlimit_bytes 2.097152e+08", "go_gc_gogc_percent 75")
+}

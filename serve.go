@@ -25,6 +25,7 @@ import (
 // flight.
 func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.Config, error), stateFile string, hangups <-chan os.Signal, logger log.Logger, slogger *slog.Logger) error {
 	level.Info(logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
+	limitMemory(logger)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
