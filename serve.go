@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.
 	}
 	o.Reload = reloader(ctx, c, load, logger)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
+	registry.MustRegister(c, goCollector{collectors.NewGoCollector()}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
 	handler, err := c.Handler(registry, o)
 	if err != nil {
 		return err
@@ -105,5 +106,23 @@ func reloader(ctx context.Context, c *collector.Collector, load func() (*collect
 		}
 		level.Info(logger).Log("msg", "configuration reloaded")
 		return nil
+	}
+}
+
+// goCollector leaves out a gauge that OpenMetrics takes for one family with a
+// counter, which strict parsers refuse: go_memstats_heap_alloc_bytes has the
+// same value.
+type goCollector struct{ prometheus.Collector }
+
+func (c goCollector) Collect(ch chan<- prometheus.Metric) {
+	all := make(chan prometheus.Metric)
+	go func() {
+		defer close(all)
+		c.Collector.Collect(all)
+	}()
+	for m := range all {
+		if !strings.Contains(m.Desc().String(), `"go_memstats_alloc_bytes"`) {
+			ch <- m
+		}
 	}
 }
