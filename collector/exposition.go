@@ -1,11 +1,9 @@
 package collector
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
@@ -78,10 +76,10 @@ func (e *exposition) send(w http.ResponseWriter, r *http.Request, patience time.
 	w.WriteHeader(e.code)
 	control := http.NewResponseController(w)
 	latest := time.Now().Add(maxReading)
-	sent := 0
+	deadline, sent := latest, 0
 	var err error
 	for _, part := range e.parts {
-		deadline := time.Now().Add(min(patience, maxWriting, time.Until(latest)))
+		deadline = time.Now().Add(min(patience, maxWriting, time.Until(latest)))
 		_ = control.SetWriteDeadline(deadline)
 		var n int
 		n, err = w.Write(part)
@@ -93,7 +91,7 @@ func (e *exposition) send(w http.ResponseWriter, r *http.Request, patience time.
 	if err == nil {
 		err = control.Flush()
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != nil && !time.Now().Before(deadline) { // HTTP/2 has an error of its own
 		level.Warn(logger).Log("msg", "scrape broken off, the client reads too slowly", "client", r.RemoteAddr, "sent", sent, "size", e.size)
 	}
 }
