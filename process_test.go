@@ -52,3 +52,59 @@ func TestUnitRestarts(t *testing.T) {
 		t.Error("the unit does not say Restart=always")
 	}
 }
+
+// TestMemoryLimit holds that the garbage collector is set for a small process,
+// and that the environment has the last word.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	start(t, nil, "--demo").wantLine("go_gc_gogc_percent 50")
+	start(t, []string{"GOMEMLIMIT=200MiB", "GOGC=75"}, "--demo").wantLine("go_gc_gomemlimit_bytes 2.097152e+08", "go_gc_gogc_percent 75")
+}
+
+// TestOpenMetricsFamilies holds that no two families have a name in common, as
+// OpenMetrics counts them: each has the names of its samples and its own.
+// Strict parsers, such as that of Prometheus' client for Python, refuse the
+// whole scrape otherwise.
+func TestOpenMetricsFamilies(t *testing.T) {
+	t.Parallel()
+	suffixes := map[string][]string{
+		"counter":        {"_total", "_created"},
+		"summary":        {"_count", "_sum", "_created"},
+		"histogram":      {"_count", "_sum", "_bucket", "_created"},
+		"gaugehistogram": {"_gcount", "_gsum", "_bucket"},
+		"info":           {"_info"},
+		"gauge":          nil,
+		"stateset":       nil,
+		"unknown":        nil,
+	}
+	_, url := newAPI(t)
+	p := start(t, keyEnv, "--petra.api-url="+url)
+	p.wantLine(`petra_tenants{state="complete"} 3`)
+	a := p.get("/metrics", "Accept", "application/openmetrics-text;version=1.0.0")
+	if !strings.HasSuffix(a.body, "# EOF\n") {
+		t.Fatalf("no OpenMetrics: %v", a.header)
+	}
+	family := map[string]string{} // by the names of its samples
+	for line := range strings.Lines(a.body) {
+		words := strings.Fields(line)
+		if len(words) != 4 || words[0] != "#" || words[1] != "TYPE" {
+			continue
+		}
+		name := words[2]
+		of, known := suffixes[words[3]]
+		if !known {
+			t.Errorf("no type of OpenMetrics: %s", line)
+		}
+		for _, suffix := range append([]string{""}, of...) {
+			if other := family[name+suffix]; other != "" {
+				t.Errorf("the families %s and %s both have %s", other, name, name+suffix)
+			}
+			family[name+suffix] = name
+		}
+	}
+	for _, name := range []string{"petra_incident_dwell_time_seconds_bucket", "petra_api_requests_total", "go_memstats_alloc_bytes_total", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes"} {
+		if family[name] == "" {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}

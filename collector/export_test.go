@@ -6,6 +6,7 @@ import "time"
 const (
 	MaxConnections = maxConnections
 	MaxWriting     = maxWriting
+	MaxReading     = maxReading
 )
 
 // SetClock replaces the clock, and returns what puts it back.

@@ -222,7 +222,7 @@ func TestReliabilityClients(t *testing.T) {
 	want := map[string]string{
 		"TLS handshake, request header, request body":    duration(server.ReadTimeout),
 		"size of the header":                             fmt.Sprintf("%d KiB", server.MaxHeaderBytes>>10),
-		"writing an exposition":                          "the scraper's timeout, " + duration(collector.MaxWriting) + " at most",
+		"writing an exposition":                          "for each 64 KiB the scraper's timeout, " + duration(collector.MaxWriting) + " at most; for all " + duration(collector.MaxReading),
 		"anything else, the wait for a refresh included": duration(server.WriteTimeout),
 		"idle between two requests":                      duration(server.IdleTimeout),
 		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, those first that ask nothing", collector.MaxConnections),

@@ -14,10 +14,6 @@ import (
 // defaultScrapeTimeout holds where a scraper does not say how long it waits.
 const defaultScrapeTimeout = 10 * time.Second
 
-// maxWriting is how long the writing of an exposition may take, or as long as
-// the scraper waits, if that is less.
-const maxWriting = 30 * time.Second
-
 // ScrapeOptions are how scrapes are served.
 type ScrapeOptions struct {
 	// TimeoutOffset is subtracted from the scraper's timeout, for what lies
@@ -32,14 +28,20 @@ type ScrapeOptions struct {
 // after a refresh: with what is known when that has ended or, at the latest, so
 // that the scraper still gets it in time.
 func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions) http.Handler {
-	exposition := promhttp.InstrumentMetricHandler(registry, promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	all := &expositions{making: make(chan struct{}, 1), handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,
 		// One series that cannot be published must not cost the others.
 		ErrorHandling: promhttp.ContinueOnError,
 		Registry:      registry,
+	})}
+	// A large exposition takes time to make: as long as the last one took.
+	var making atomic.Int64
+	exposition := promhttp.InstrumentMetricHandler(registry, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		answer := all.of(r)
+		making.Store(int64(time.Since(start)))
+		answer.send(w, r, scrapeTimeout(r.Header), c.refresher.logger)
 	}))
-	// A large exposition takes time to write: as long as the last one took.
-	var writing atomic.Int64
 	var inFlight atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n := inFlight.Add(1); o.MaxRequests > 0 && n > int64(o.MaxRequests) {
@@ -49,15 +51,10 @@ func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions
 		}
 		defer inFlight.Add(-1)
 		timeout := scrapeTimeout(r.Header)
-		reserve := o.TimeoutOffset + min(time.Duration(writing.Load()), timeout/2)
-		if !c.wait(r, timeout-reserve) {
-			return
+		reserve := o.TimeoutOffset + min(time.Duration(making.Load()), timeout/2)
+		if c.wait(r, timeout-reserve) {
+			exposition.ServeHTTP(w, r)
 		}
-		start := time.Now()
-		// Who does not read the answer must not keep a place for long.
-		_ = http.NewResponseController(w).SetWriteDeadline(start.Add(min(timeout, maxWriting)))
-		exposition.ServeHTTP(w, r)
-		writing.Store(int64(time.Since(start)))
 	})
 }
 

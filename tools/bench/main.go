@@ -1,9 +1,11 @@
 // Bench prints what petra_exporter costs, as one table: the module's benchmarks,
 // and the memory of the running binary. With -json-exporter it prints instead
-// what the binary and json_exporter cost for the same incidents.
+// what the binary and json_exporter cost for the same incidents, and with
+// -scrapers what memory many scrapers take.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,6 +31,7 @@ func run() error {
 	listed := flag.Bool("listed", false, "list the tenants in the configuration, so that the process reads all at once")
 	benchtime := flag.String("benchtime", "10x", "for go test")
 	peer := flag.String("json-exporter", "", "json_exporter to compare with, and nothing else")
+	scrapers := flag.Int("scrapers", 0, "measure the memory under so many scrapers at once, and nothing else")
 	rounds := flag.Int("rounds", 200, "refreshes to compare")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "petra-bench")
@@ -44,6 +47,10 @@ func run() error {
 			return err
 		}
 		return printTable(os.Stdout, peerColumns, rows)
+	}
+	if *scrapers > 0 {
+		rows, err := measureScrapers(*binary, dir, *scrapers)
+		return errors.Join(printTable(os.Stdout, scraperColumns, rows), err)
 	}
 	var sizes []int
 	for text := range strings.SplitSeq(*tenants, ",") {
