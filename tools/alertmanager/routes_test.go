@@ -65,6 +65,8 @@ func TestRoutes(t *testing.T) {
 		"PetraIncidentsTruncated/info":       info,
 		"PetraOpenIncidentsUnlisted/warning": warning,
 		"PetraIncidentsRejected/warning":     warning,
+		"PetraIncidentsUnreadable/warning":   warning,
+		"PetraTenantsUnreadable/warning":     warning,
 		"PetraConfigReloadFailed/warning":    warning,
 		"PetraStateSaveFailed/warning":       warning,
 		"Watchdog/none":                      rest,

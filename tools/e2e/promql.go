@@ -121,7 +121,9 @@ func (s Scale) call(e *parser.Call) (unit, error) {
 		return seconds, nil
 	case "max_over_time", "min_over_time", "last_over_time", "increase", "vector", "scalar":
 		return units[0], nil
-	case "clamp_min":
+	case "absent":
+		return count, nil
+	case "clamp_min", "clamp_max":
 		return s.meet(&e.Args[0], units[0], &e.Args[1], units[1])
 	}
 	return 0, fmt.Errorf("the function %s is not known here", e.Func.Name)

@@ -31,6 +31,8 @@ func TestScaleRule(t *testing.T) {
 		{in: `quantile(0.95, a_seconds) > 0.5 * b_seconds`, want: `quantile(0.95, a_seconds) > 0.5 * b_seconds`},
 		{in: `increase(a_total[1h]) > 3600`, want: `increase(a_total[1m]) > 3600`},
 		{in: `clamp_min(a_seconds - b_seconds, 60)`, want: `clamp_min(a_seconds - b_seconds, 60 / 60)`},
+		{in: `a_seconds > scalar(clamp_max(max(a_seconds), time())) - 3600`, want: `a_seconds > scalar(clamp_max(max(a_seconds), time())) - 3600 / 60`},
+		{in: `absent(a_seconds) > 60`, want: `absent(a_seconds) > 60`},
 		{in: `count(a) / count(b) >= 0.1`, want: `count(a) / count(b) >= 0.1`},
 		{in: `(max(up) or on () vector(60)) == 0`, want: `(max(up) or on () vector(60)) == 0`},
 		{in: `a_seconds / b_seconds > 60`, want: `a_seconds / b_seconds > 60`},
