@@ -3,6 +3,7 @@ package collector_test
 import (
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -65,4 +66,30 @@ func TestWallClockJumps(t *testing.T) {
 			step("for too long", 0, 2*time.Minute, 1, "stale")
 		})
 	}
+}
+
+// TestStaleFacts: what heads have told of a tenant whose own reads are refused
+// ends with max_staleness, on the collector's clock.
+func TestStaleFacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		defer collector.SetClock(func() time.Time { return time.Now().Add(time.Duration(c.passed.Load())) })()
+		world := bigWorld(time.Now())
+		api := petratest.NewAPI(world, petratest.Options{})
+		e := newExporter(t, api, "max_staleness: 10m")
+		defer e.stop() // before the clock is put back
+		runScrapes(e, 3*time.Minute)
+		api.SetFault(petratest.Fault{Kind: petratest.Status403, Match: func(r petratest.Request) bool { return r.TenantID == "Aaaaa1" }})
+		world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		runScrapes(e, 3*time.Minute)
+		const fact = `petra_open_incident_live{incident_id="new",tenant_id="Aaaaa1"}`
+		e.scrape().want(t, fact, 0)
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+		c.passed.Add(int64(11 * time.Minute))
+		s := e.scrape()
+		s.want(t, `petra_tenants{state="stale"}`, 3)
+		if _, ok := s.value(fact); ok {
+			t.Error("an incident is still told 11 minutes after the last head")
+		}
+	})
 }
