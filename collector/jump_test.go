@@ -1,6 +1,7 @@
 package collector_test
 
 import (
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -31,41 +32,55 @@ func (c *clock) now() time.Time {
 func TestWallClockJumps(t *testing.T) {
 	for name, by := range map[string]time.Duration{"forward": 5 * time.Hour, "back": -5 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			var c clock
-			defer collector.SetClock(c.now)()
-			api := petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{})
-			e := newExporter(t, api, "max_staleness: 10m")
-			defer e.stop() // before the clock is put back
-			heads := 0
-			step := func(what string, jump, pass time.Duration, asked int, state string) {
-				t.Helper()
-				before := c.now()
-				c.set.Add(int64(jump))
-				if after := c.now(); after.Sub(before) > time.Hour || (after.Round(0).Sub(before.Round(0))-jump).Abs() > time.Hour {
-					t.Fatalf("the wall clock does not jump by %s alone: %s, %s", jump, before, after)
-				}
-				c.passed.Add(int64(pass))
-				e.scrape().want(t, `petra_tenants{state="`+state+`"}`, 3)
-				heads += asked
-				got := 0
-				for _, r := range api.Requests() {
-					if petratest.IsHead(r) {
-						got++
-					}
-				}
-				if got != heads {
-					t.Errorf("%s: %d heads, want %d", what, got, heads)
-				}
-			}
-			step("at first", 0, 0, 1, "complete")
-			step("set", by, 0, 0, "complete")
-			step("set, and later", 0, 15*time.Second, 1, "complete")
-			api.SetFault(petratest.Fault{Kind: petratest.Status500})
-			step("the API fails", 0, 9*time.Minute, 1, "complete")
-			step("set back", -by, 0, 0, "complete")
-			step("for too long", 0, 2*time.Minute, 1, "stale")
+			testWallClockJumps(t, by, "")
+		})
+		t.Run(name+", warm start", func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "state.json")
+			before := newExporterWithState(t, petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{}), "", file)
+			before.scrape()
+			before.stop()
+			testWallClockJumps(t, by, file)
 		})
 	}
+}
+
+func testWallClockJumps(t *testing.T, by time.Duration, stateFile string) {
+	var c clock
+	defer collector.SetClock(c.now)()
+	api := petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{})
+	if stateFile != "" {
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+	}
+	e := newExporterWithState(t, api, "max_staleness: 10m", stateFile)
+	defer e.stop() // before the clock is put back
+	heads := 0
+	step := func(what string, jump, pass time.Duration, asked int, state string) {
+		t.Helper()
+		before := c.now()
+		c.set.Add(int64(jump))
+		if after := c.now(); after.Sub(before) > time.Hour || (after.Round(0).Sub(before.Round(0))-jump).Abs() > time.Hour {
+			t.Fatalf("the wall clock does not jump by %s alone: %s, %s", jump, before, after)
+		}
+		c.passed.Add(int64(pass))
+		e.scrape().want(t, `petra_tenants{state="`+state+`"}`, 3)
+		heads += asked
+		got := 0
+		for _, r := range api.Requests() {
+			if petratest.IsHead(r) {
+				got++
+			}
+		}
+		if got != heads {
+			t.Errorf("%s: %d heads, want %d", what, got, heads)
+		}
+	}
+	step("at first", 0, 0, 1, "complete")
+	step("set", by, 0, 0, "complete")
+	step("set, and later", 0, 15*time.Second, 1, "complete")
+	api.SetFault(petratest.Fault{Kind: petratest.Status500})
+	step("the API fails", 0, 9*time.Minute, 1, "complete")
+	step("set back", -by, 0, 0, "complete")
+	step("for too long", 0, 2*time.Minute, 1, "stale")
 }
 
 // TestStaleFacts: what heads have told of a tenant whose own reads are refused

@@ -161,14 +161,16 @@ func (i *incident) save() savedIncident {
 }
 
 // load tells a new store, before it is configured, what was saved. No time on
-// our clock may lie ahead: the clock may have been set back.
+// our clock may lie ahead: the clock may have been set back. Each gets the
+// monotonic reading that it lacks, so that a clock that is set later makes
+// nothing stale.
 func (s *store) load(saved *savedState) {
 	now := clock()
 	past := func(t time.Time) time.Time {
-		if t.After(now) {
-			return now
+		if t.IsZero() {
+			return t
 		}
-		return t
+		return now.Add(min(0, t.Sub(now)))
 	}
 	s.cfg = &Config{Since: saved.Since}
 	s.listSize, s.listTried, s.headFrom, s.headWhole = saved.ListSize, saved.ListTried, saved.HeadFrom, saved.HeadWhole

@@ -84,20 +84,19 @@ func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
 }
 
 // Restore takes over what another process has spent, as [Budget.Spent] told.
+// Its times get the monotonic reading that they lack, so that a wall clock that
+// is set later changes nothing.
 func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	for _, at := range ended {
-		if at.After(now) { // the clock was set back
-			at = now
-		}
-		b.ended = append(b.ended, at)
+		b.ended = append(b.ended, now.Add(min(0, at.Sub(now)))) // in the past, though the clock may have been set back
+	}
+	if !blocked.IsZero() {
+		blocked = now.Add(min(MaxWait, blocked.Sub(now)))
 	}
 	b.blocked = blocked
-	if latest := now.Add(MaxWait); blocked.After(latest) {
-		b.blocked = latest
-	}
 }
 
 // BudgetState is what a [Budget] allows at one moment.
