@@ -1,6 +1,8 @@
 package collector_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -169,4 +171,32 @@ func runScrapes(e *exporter, d time.Duration) {
 		sleepUntil(time.Now().Truncate(15 * time.Second).Add(15 * time.Second))
 		e.collector.Refresh()
 	}
+}
+
+// TestNoRequestWithoutKey: a request that is not made for want of a key is
+// neither counted nor timed, and its failure is logged once.
+func TestNoRequestWithoutKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+		file := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(file, []byte(testKey), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := newExporter(t, api, "api: {authorization: {credentials_file: "+file+"}}")
+		e.scrape()
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		runScrapes(e, 10*time.Minute)
+		s := e.scrape()
+		s.want(t, "petra_up", 0)
+		for _, route := range []string{"incidents", "tenants"} {
+			s.want(t, `petra_api_requests_total{code="200",route="`+route+`"}`, 1)
+			s.want(t, `petra_api_requests_total{code="error",route="`+route+`"}`, 0)
+			s.want(t, `petra_api_request_duration_seconds_count{route="`+route+`"}`, 1)
+			if n := e.log.lines("route=" + route + " err="); n != 1 {
+				t.Errorf("the log has the failure of %s %d times:\n%s", route, n, e.log)
+			}
+		}
+	})
 }

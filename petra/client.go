@@ -34,8 +34,7 @@ func Routes() []Route {
 	return []Route{RouteIncidents, RouteTenants}
 }
 
-// Request is one request that a [Client] has made, or could not make for want
-// of a key.
+// Request is one request that a [Client] has made.
 type Request struct {
 	Route    Route
 	Code     int       // the HTTP status, 0 where none came
@@ -145,7 +144,6 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	start := time.Now()
 	key, err := c.key(ctx)
 	if err != nil {
-		c.observe(Request{Route: route, Err: err})
 		return err
 	}
 	done, ok := c.cfg.Budgets[route].Take()
