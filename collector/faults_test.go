@@ -72,6 +72,52 @@ func TestEmptyListTwice(t *testing.T) {
 	}
 }
 
+// TestMaintenance: a 503 that names a wait is waited out, as a 429 is; one that
+// names none is not.
+func TestMaintenance(t *testing.T) {
+	for _, test := range []struct {
+		name, header, value string
+		heads               int // in the 10 minutes that follow the first
+	}{
+		{"no wait", "", "", 35},
+		{"seconds", "Retry-After", "240", 2},
+		{"the API's own header", "Retry-After-public-api", "240", 2},
+		{"too long", "Retry-After", "3600", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+				e := newExporter(t, api, "")
+				runScrapes(e, 3*time.Minute)
+				api.SetFault(petratest.Fault{Kind: petratest.Status503, RetryHeader: test.header, RetryValue: test.value})
+				count := func() (heads, others int) {
+					for _, r := range api.Requests() {
+						if petratest.IsHead(r) && r.Fault != "" {
+							heads++
+						} else if petratest.IsWhole(r) && r.Fault != "" {
+							others++
+						}
+					}
+					return heads, others
+				}
+				runScrapes(e, 30*time.Second)
+				before, whole := count()
+				runScrapes(e, 9*time.Minute+15*time.Second)
+				after, wholeAfter := count()
+				if n := after - before; test.value != "" && n != test.heads || n < test.heads {
+					t.Errorf("%d heads, want %d", n, test.heads)
+				}
+				if n := wholeAfter - whole; test.value != "" && n != 0 {
+					t.Errorf("%d whole reads before a head has succeeded", n)
+				}
+				api.ClearFault()
+				runScrapes(e, 10*time.Minute)
+				e.scrape().want(t, "petra_up", 1)
+			})
+		})
+	}
+}
+
 // TestUnauthorized: a 401 sets every tenant down, and until a request succeeds
 // a refresh makes one head only.
 func TestUnauthorized(t *testing.T) {

@@ -42,7 +42,7 @@ type refresher struct {
 	lastRead   time.Time // start of the last head or, in plain mode, of the last reads
 	lastList   time.Time
 	headOnly   bool // a 401 came, and no request for incidents has succeeded since
-	hold       bool // the last head was refused: no whole reads
+	hold       bool // the last head was refused, or the API asked to wait: no whole reads until a head succeeds
 	routes     map[petra.Route]routeState
 	up         *bool // whether the last refresh that made a request had a good answer
 	turn       int

@@ -25,8 +25,11 @@ func (r *refresher) failed(w world, id string, err error) {
 	news := w.store.failed(id, kindOf(err), unauthorized, denied)
 	r.mu.Lock()
 	r.headOnly = r.headOnly || unauthorized
-	if id == "" {
-		r.hold = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrRateLimited) || errors.Is(err, petra.ErrKey)
+	switch {
+	case waits(err):
+		r.hold = true // the next head is to show whether the API answers again
+	case id == "":
+		r.hold = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)
 	}
 	r.mu.Unlock()
 	if id == "" || unauthorized || errors.Is(err, petra.ErrKey) {
@@ -81,6 +84,12 @@ func (r *refresher) tell(notes []note) {
 	for _, n := range notes {
 		n.level(r.logger).Log(n.keyvals...)
 	}
+}
+
+// waits reports whether the answer has closed its route.
+func waits(err error) bool {
+	status, ok := errors.AsType[*petra.StatusError](err)
+	return ok && status.Wait > 0
 }
 
 // kindOf tells failures apart that the log should tell apart: not the body of

@@ -23,7 +23,7 @@ type savedState struct {
 	// Clean says that the process ended in order, so that Spent is complete.
 	Clean bool `json:"clean"`
 	// Spent are the ends of the last requests of each route, Blocked the ends
-	// of the waits that a 429 asked for.
+	// of the waits that the API asked for.
 	Spent   map[petra.Route][]time.Time `json:"spent"`
 	Blocked map[petra.Route]time.Time   `json:"blocked"`
 

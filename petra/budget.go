@@ -56,7 +56,7 @@ func (b *Budget) Take() (done func(), ok bool) {
 	}, true
 }
 
-// Block closes the budget until the given time, as a 429 asks for. An earlier
+// Block closes the budget until the given time, as the API asks for. An earlier
 // time than one already set changes nothing.
 func (b *Budget) Block(until time.Time) {
 	b.mu.Lock()
@@ -74,7 +74,7 @@ func (b *Budget) Unblock() {
 }
 
 // Spent are the ends of the requests that still count, those in flight as if
-// they ended now, and the end of the wait that a 429 asked for.
+// they ended now, and the end of the wait that the API asked for.
 func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -103,7 +103,7 @@ func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
 type BudgetState struct {
 	Limit     int       // requests in any window
 	Remaining int       // requests free now
-	Blocked   time.Time // end of the wait that a 429 asked for; zero while open
+	Blocked   time.Time // end of the wait that the API asked for; zero while open
 }
 
 // State says what the budget allows at now.

@@ -24,7 +24,7 @@ var (
 	ErrUndecodable = errors.New("undecodable answer")
 	// ErrTooLarge: the answer was larger than [MaxAnswerBytes].
 	ErrTooLarge = errors.New("answer too large")
-	// ErrNoBudget: no request is free, or the route waits after a 429; nothing was sent.
+	// ErrNoBudget: no request is free, or the route waits as the API asked; nothing was sent.
 	ErrNoBudget = errors.New("no request free")
 	// ErrKey: the API key is missing, empty or unreadable; nothing was sent.
 	ErrKey = errors.New("no usable API key")
@@ -37,8 +37,9 @@ type StatusError struct {
 	// 200 characters, without the key and without mail addresses. Its form is
 	// not documented.
 	Body string
-	// Wait is how long a 429 closes the route, between 1 s and [MaxWait];
-	// 0 for every other status.
+	// Wait is how long the answer closes the route, between 1 s and [MaxWait]:
+	// always after a 429, after a 503 only where it names a wait. It is 0 for
+	// every other status.
 	Wait time.Duration
 	// Asked is the wait that the API named, where it was longer than MaxWait.
 	Asked time.Duration

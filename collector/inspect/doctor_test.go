@@ -218,6 +218,7 @@ var diagnoses = map[string]diagnosis{
 	"limit-both":     withFault(petratest.Fault{Kind: petratest.Status429}, "", []string{"limit"}, "key accepted", "/v1/tenants", "/v1/incidents", "tenants", "statuses"),
 	"redirect":       withFault(petratest.Fault{Kind: petratest.Redirect}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
 	"fails":          withFault(petratest.Fault{Kind: petratest.Status503}, "", []string{"/v1/tenants", "/v1/incidents"}, "key accepted", "tenants", "statuses"),
+	"maintenance":    withFault(petratest.Fault{Kind: petratest.Status503, RetryHeader: "Retry-After", RetryValue: "3600"}, "", []string{"/v1/tenants", "/v1/incidents"}, "key accepted", "tenants", "statuses"),
 	"portal":         withFault(petratest.Fault{Kind: petratest.HTML}, "", []string{"/v1/tenants", "/v1/incidents"}, "key accepted", "tenants", "statuses"),
 	"hangs":          withFault(petratest.Fault{Kind: petratest.Hang}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
 	"hangs-always":   withFault(petratest.Fault{Kind: petratest.Hang}, "", []string{"/v1/tenants", "/v1/incidents"}, "clock", "key accepted", "limit", "tenants", "statuses"),

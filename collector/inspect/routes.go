@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/petra"
@@ -47,9 +48,9 @@ func content(route petra.Route, tenants []petra.Tenant, incidents *petra.Inciden
 // failed says why a request failed; made are all of them.
 func (d *doctor) failed(r request, made []request) {
 	check := path(r.Route)
-	code := 0
+	code, wait := 0, time.Duration(0)
 	if status, ok := errors.AsType[*petra.StatusError](r.Err); ok {
-		code = status.Code
+		code, wait = status.Code, status.Wait
 	}
 	var remedy string
 	switch {
@@ -65,6 +66,8 @@ func (d *doctor) failed(r request, made []request) {
 		remedy = "is api.url right? It ends before /v1"
 	case code >= 300 && code < 400:
 		remedy = "redirects are not followed: something on the way asks for a login, or api.url is wrong"
+	case wait > 0:
+		remedy = "the API, or a proxy before it, asks to wait, as in maintenance: the exporter waits as long, at most 10 minutes at a time, and goes on by itself"
 	case code >= 500:
 		remedy = "the API, or a proxy before it, fails: wait, and tell the vendor if it lasts"
 	case code > 0:
