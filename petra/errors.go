@@ -3,11 +3,13 @@ package petra
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"time"
 )
 
-// The kinds of failure that a caller tells apart with [errors.Is].
+// The failures that a caller tells apart with [errors.Is]; [Kind] tells all apart.
 var (
 	// ErrUnauthorized: the API answered 401; the key is missing, wrong or deleted.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -20,6 +22,8 @@ var (
 	// ErrRedirect: the API answered with a redirect, which is never followed,
 	// since the key must reach no other host.
 	ErrRedirect = errors.New("redirect")
+	// ErrProxy: the proxy was reached and does not connect to the API.
+	ErrProxy = errors.New("refused by the proxy")
 	// ErrUndecodable: the answer was not what the API documents.
 	ErrUndecodable = errors.New("undecodable answer")
 	// ErrTooLarge: the answer was larger than [MaxAnswerBytes].
@@ -74,4 +78,16 @@ func (e *StatusError) Is(target error) bool {
 		return e.Code >= 300 && e.Code < 400
 	}
 	return false
+}
+
+// plainError leaves out what differs each time, the local port, and says what
+// an end of file means.
+func plainError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the connection ended without an answer: %w", err)
+	}
+	if onConn, ok := errors.AsType[*net.OpError](err); ok && onConn.Op != "dial" {
+		return &rewordedError{err, fmt.Sprintf("%s: %v", onConn.Op, onConn.Err)}
+	}
+	return err
 }
