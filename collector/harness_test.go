@@ -3,12 +3,14 @@ package collector_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,7 @@ type exporter struct {
 	registry  *prometheus.Registry
 	handler   http.Handler
 	log       *logBuffer
+	dialFails atomic.Pointer[func() error] // if set, each connection fails so
 	stop      func() // ends the exporter, not the API; called at the test's end too
 }
 
@@ -100,12 +103,19 @@ func (e *exporter) configureFrom(file string) error {
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 		Version: "test", Budgets: e.collector.Budgets(), Observe: e.collector.ObserveRequest,
-	}, config.WithDialContextFunc(e.pipe.DialContext))
+	}, config.WithDialContextFunc(e.dial))
 	if err != nil {
 		return err
 	}
 	e.collector.Configure(cfg, client)
 	return nil
+}
+
+func (e *exporter) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if fail := e.dialFails.Load(); fail != nil {
+		return nil, (*fail)()
+	}
+	return e.pipe.DialContext(ctx, network, address)
 }
 
 func loadConfig(t *testing.T, yaml string) *collector.Config {

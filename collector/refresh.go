@@ -174,7 +174,7 @@ func (r *refresher) read(w world, id string) error {
 		return err
 	}
 	r.tell(w.store.apply(reading{of: id, since: w.cfg.Since, start: start, end: clock(), answer: answer}))
-	r.succeeded(petra.RouteIncidents)
+	r.succeeded(petra.RouteIncidents, id == "" || w.cfg.plain())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.headOnly = false
@@ -218,9 +218,9 @@ func (r *refresher) list(w world) error {
 	notes, err := w.store.applyTenants(tenants, err)
 	r.tell(notes)
 	if err != nil {
-		r.routeFailed(petra.RouteTenants, err)
+		r.routeFailed(petra.RouteTenants, err, true)
 		return err
 	}
-	r.succeeded(petra.RouteTenants)
+	r.succeeded(petra.RouteTenants, true)
 	return nil
 }
