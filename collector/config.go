@@ -126,6 +126,11 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	case cfg.API.Key == nil && o.APIKey != "":
 		cfg.API.Key = keyFrom{config.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
 	}
+	if o.Demo == "" && cfg.API.HTTP.ProxyFromEnvironment {
+		if err := checkProxyEnvironment(); err != nil {
+			return nil, err
+		}
+	}
 	if proxy := cfg.API.HTTP.ProxyURL.URL; cfg.API.URL.Scheme == "http" && proxy != nil && !loopback(proxy.Hostname()) {
 		return nil, errors.New("api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://")
 	}

@@ -78,7 +78,7 @@ func (a *APIConfig) read(n *yaml.Node, dir string) error {
 		"authorization":       func(n *yaml.Node) error { return a.readAuthorization(n, dir) },
 		"tls_config":          func(n *yaml.Node) error { return a.readTLS(n, dir) },
 		"proxy_url": func(n *yaml.Node) error {
-			if n.Decode(&proxy.ProxyURL) != nil || proxy.ProxyURL.URL == nil || proxy.ProxyURL.Host == "" {
+			if !usableProxy(n.Value) || n.Decode(&proxy.ProxyURL) != nil {
 				return errors.New("must be a URL such as http://proxy.example.com:3128")
 			}
 			return nil

@@ -322,7 +322,7 @@ func TestDoctorEnvironment(t *testing.T) {
 	}{
 		"used":     {"http://someone:" + password + "@127.0.0.1:1", "", "ok      proxy          127.0.0.1:1, by the environment\n"},
 		"not used": {"http://127.0.0.1:1", "petra.invalid", "ok      proxy          none: HTTPS_PROXY is not used "},
-		"no URL":   {"http://%zz:" + password, "", "ok      proxy          none: HTTPS_PROXY is not used "},
+		"no URL":   {"http://someone:50%" + password + "@proxy:3128", "", "wrong   configuration  environment variable HTTPS_PROXY: must be a URL such as "},
 		"none":     {"", "", "ok      proxy          none\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
