@@ -23,6 +23,8 @@ func (c *Config) decode(file string, content []byte) error {
 	case err != nil && strings.Contains(err.Error(), "anchor"):
 		// The library's error repeats the value, which may be a key.
 		return fmt.Errorf("%s: not YAML: quote a value that begins with * or &", file)
+	case err != nil && bytes.Contains(content, []byte("${")):
+		return fmt.Errorf("%s: not YAML: %w; %w", file, err, errVariable)
 	case err != nil:
 		return fmt.Errorf("%s: not YAML: %w", file, err)
 	}

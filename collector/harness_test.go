@@ -36,7 +36,7 @@ type exporter struct {
 	handler   http.Handler
 	log       *logBuffer
 	dialFails atomic.Pointer[func() error] // if set, each connection fails so
-	stop      func() // ends the exporter, not the API; called at the test's end too
+	stop      func()                       // ends the exporter, not the API; called at the test's end too
 }
 
 const testKey = "test-key-9f8e7d6c"
