@@ -159,16 +159,19 @@ func (c *Config) plain() bool {
 	return len(c.Tenants) > 0 && 5*len(c.Tenants) <= c.API.RequestsPerMinute
 }
 
-// apiURL checks where a key would be sent. Its errors do not repeat the value,
-// which may hold a secret.
+// apiURL checks where a key would be sent. URLs of the same requests are the same
+// API, so a slash at the end, the case of the host and a default port are left
+// out. Its errors do not repeat the value, which may hold a secret.
 func apiURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
+	u, err := url.Parse(strings.TrimRight(text, "/"))
 	switch {
 	case err != nil || u.Hostname() == "" || !portExists(u.Port()):
 		return nil, errors.New("must be a URL such as https://api.petrasecurity.com")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
 		return nil, errors.New("must have no user, query or fragment")
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		u.Host = strings.ToLower(u.Host)
+		u.Host = strings.TrimSuffix(u.Host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
 		return u, nil
 	case u.Scheme == "http":
 		return nil, errors.New("must be https://, so that the key does not travel in the clear (http:// only to loopback)")
