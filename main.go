@@ -94,7 +94,12 @@ func run() int {
 		err = inspect.CheckPrometheusURL(*prometheusURL)
 	}
 	if err == nil && *check {
-		_, err = load()
+		var cfg *collector.Config
+		if cfg, err = load(); err == nil {
+			for _, warning := range cfg.Warnings() {
+				fmt.Fprintf(os.Stderr, "petra_exporter: warning: %s\n", warning)
+			}
+		}
 	}
 	switch {
 	case err != nil:

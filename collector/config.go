@@ -70,7 +70,7 @@ const maxStatuses = 20
 func defaultAPI() APIConfig {
 	return APIConfig{
 		URL:               &url.URL{Scheme: "https", Host: "api.petrasecurity.com"},
-		RequestsPerMinute: 10,
+		RequestsPerMinute: petra.RequestsPerMinute,
 		Timeout:           30 * time.Second,
 		HTTP:              config.HTTPClientConfig{ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: true}},
 	}
@@ -152,6 +152,14 @@ type keyFrom struct {
 }
 
 func (k keyFrom) Description() string { return k.place }
+
+// Warnings say what is valid, but likely a mistake.
+func (c *Config) Warnings() (texts []string) {
+	if n := c.API.RequestsPerMinute; n > petra.RequestsPerMinute {
+		texts = append(texts, fmt.Sprintf("api.requests_per_minute: %d is more than the %d that the API allows, and it refuses the rest (429): set it to %d or less", n, petra.RequestsPerMinute, petra.RequestsPerMinute))
+	}
+	return texts
+}
 
 // plain reports whether the tenants are few enough to read each whole at every
 // scrape.

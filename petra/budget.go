@@ -10,6 +10,10 @@ import (
 // answer has ended.
 const BudgetWindow = time.Minute
 
+// RequestsPerMinute is how many requests of each route the API allows in any
+// [BudgetWindow].
+const RequestsPerMinute = 10
+
 // Budget allows at most a number of requests in any [BudgetWindow].
 //
 // A token bucket does not promise that: a full burst and a minute's refill are

@@ -228,6 +228,10 @@ var diagnoses = map[string]diagnosis{
 	"no-tenants":     withFault(petratest.Fault{Kind: petratest.EmptyList}, petratest.RouteTenants, []string{"/v1/tenants"}),
 	"no-incidents":   withFault(petratest.Fault{Kind: petratest.EmptyList}, petratest.RouteIncidents, nil),
 	"hostile-answer": withFault(petratest.Fault{Kind: petratest.Status500, Body: "\x1b[31m\u202e\u009bred\nok      forged"}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
+	"limit-above": {func(t *testing.T) (api, inspect.Options) {
+		a := newAPI(t, smallWorld())
+		return a, a.options(t, classified+"api: {requests_per_minute: 11}\n")
+	}, []string{"limit"}, nil},
 	"hostile": {func(t *testing.T) (api, inspect.Options) {
 		a := newAPI(t, hostileWorld())
 		return a, a.options(t, "tenants: [{id: TRUE}]\n")

@@ -96,7 +96,12 @@ func (d *doctor) limit(cfg *collector.Config, made []request) {
 			continue
 		}
 		d.wrong(checkLimit, fmt.Sprintf("%s: %s", path(r.Route), printable(status.Error())),
-			fmt.Sprintf("other programs have spent the key's requests of this minute (an exporter may be one: requests_per_minute is %d here, the API takes 10 in all): lower it in each, or give each a key of its own", n))
+			fmt.Sprintf("other programs have spent the key's requests of this minute (an exporter may be one: requests_per_minute is %d here, the API takes %d in all): lower it in each, or give each a key of its own", n, petra.RequestsPerMinute))
+		return
+	}
+	if n > petra.RequestsPerMinute {
+		d.wrong(checkLimit, fmt.Sprintf("requests_per_minute is %d, and the API allows %d", n, petra.RequestsPerMinute),
+			fmt.Sprintf("set it to %d or less: the API refuses the rest (429)", petra.RequestsPerMinute))
 		return
 	}
 	if !answered {
