@@ -267,3 +267,15 @@ func TestReadmeJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestConfigCheckWarns: --config.check says what is valid, but likely a mistake.
+func TestConfigCheckWarns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "petra.yml")
+	if err := os.WriteFile(file, []byte("api: {requests_per_minute: 100}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := execute(t, nil, "--config.check", "--config.file="+file)
+	if want := "petra_exporter: warning: api.requests_per_minute: 100 is more than the 10 that the API allows"; status != 0 || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+}

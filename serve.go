@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -33,7 +35,12 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	return command{
 		check: func() (done bool, err error) {
 			if err = o.Validate(); err == nil && *check {
-				_, err = p.load()
+				var cfg *config.Config
+				if cfg, err = p.load(); err == nil {
+					for _, warning := range cfg.Warnings() {
+						fmt.Fprintf(os.Stderr, "petra_exporter: warning: %s\n", warning)
+					}
+				}
 			}
 			return *check, err
 		},

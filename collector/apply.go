@@ -74,7 +74,8 @@ func (s *span) whole(t *tenant) bool {
 }
 
 // failed takes over that a request for incidents has failed: of a tenant, or of
-// a head where of is empty. It reports whether that is news of the tenant.
+// a head where of is empty. The kind is that of the tenant's own failure, empty
+// where the route as a whole fails. It reports whether that is news.
 func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,9 +88,12 @@ func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
 	if t == nil || denied && !t.resolved && !s.listTried {
 		return false // the list will tell whether there is such a tenant
 	}
+	t.denied = t.denied || denied
+	if kind == "" {
+		return false
+	}
 	news = t.err != kind && !s.mistyped(t)
 	t.err = kind
-	t.denied = t.denied || denied
 	return news
 }
 

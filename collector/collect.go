@@ -71,7 +71,7 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 		if !s.publishable(t) {
 			continue
 		}
-		s.collectFacts(out, t, t.stale(now, s.cfg.MaxStaleness))
+		s.collectFacts(out, t, now)
 		if state == stateComplete {
 			s.collectCounts(out, t)
 		}
@@ -140,10 +140,11 @@ func (s *store) collectTenant(out *rows, t *tenant) {
 // collectFacts publishes single facts: each is true as soon as an answer held
 // the incident. Of a stale tenant only those are still told that heads reach,
 // where it is its own reads that are refused.
-func (s *store) collectFacts(out *rows, t *tenant, stale bool) {
+func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
+	stale := t.stale(now, s.cfg.MaxStaleness)
 	var last time.Time
 	for _, i := range t.incidents {
-		if !i.present || stale && !s.reachedByHead(t, i) {
+		if !i.present || stale && !s.reachedByHead(t, i, now) {
 			continue
 		}
 		if i.CreatedAt.After(last) {
@@ -166,8 +167,8 @@ func (s *store) collectFacts(out *rows, t *tenant, stale bool) {
 
 // reachedByHead reports whether heads tell the incident of a tenant whose own
 // reads are refused.
-func (s *store) reachedByHead(t *tenant, i *incident) bool {
-	fresh := time.Since(t.covered) <= s.cfg.MaxStaleness
+func (s *store) reachedByHead(t *tenant, i *incident, now time.Time) bool {
+	fresh := now.Sub(t.covered) <= s.cfg.MaxStaleness
 	return t.denied && fresh && !s.headFrom.IsZero() && i.CreatedAt.After(s.headFrom)
 }
 

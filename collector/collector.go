@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,6 +79,9 @@ func (c *Collector) Configure(cfg *config.Config, client Client) {
 	}
 	r.mu.Unlock()
 	r.tell(notes)
+	for _, warning := range cfg.Warnings() {
+		level.Warn(r.logger).Log("msg", "the configuration is likely a mistake", "warning", warning)
+	}
 	r.checkKeyFile(cfg)
 	c.metrics.reloadSuccessful.Set(1)
 	c.metrics.reloadSuccess.SetToCurrentTime()

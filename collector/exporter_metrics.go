@@ -44,7 +44,7 @@ func newExporterMetrics() *exporterMetrics {
 		}), []string{"route"}),
 		deferred: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_refreshes_deferred_total",
-			Help: "Refreshes that served what was known: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting after a 429).",
+			Help: "Refreshes that served what was known: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting as the API asked: 429, or 503 with Retry-After).",
 		}, []string{"reason"}),
 		refreshDuration: prometheus.NewHistogram(native(prometheus.HistogramOpts{
 			Name:    "petra_refresh_duration_seconds",

@@ -1,6 +1,8 @@
 package collector_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,6 +67,52 @@ func TestEmptyListTwice(t *testing.T) {
 				s = e.scrape()
 				s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
 				s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 2)
+			})
+		})
+	}
+}
+
+// TestMaintenance: a 503 that names a wait is waited out, as a 429 is; one that
+// names none is not.
+func TestMaintenance(t *testing.T) {
+	for _, test := range []struct {
+		name, header, value string
+		heads               int // in the 10 minutes that follow the first
+	}{
+		{"no wait", "", "", 35},
+		{"seconds", "Retry-After", "240", 2},
+		{"the API's own header", "Retry-After-public-api", "240", 2},
+		{"too long", "Retry-After", "3600", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+				e := newExporter(t, api, "")
+				runScrapes(e, 3*time.Minute)
+				api.SetFault(petratest.Fault{Kind: petratest.Status503, RetryHeader: test.header, RetryValue: test.value})
+				count := func() (heads, others int) {
+					for _, r := range api.Requests() {
+						if petratest.IsHead(r) && r.Fault != "" {
+							heads++
+						} else if petratest.IsWhole(r) && r.Fault != "" {
+							others++
+						}
+					}
+					return heads, others
+				}
+				runScrapes(e, 30*time.Second)
+				before, whole := count()
+				runScrapes(e, 9*time.Minute+15*time.Second)
+				after, wholeAfter := count()
+				if n := after - before; test.value != "" && n != test.heads || n < test.heads {
+					t.Errorf("%d heads, want %d", n, test.heads)
+				}
+				if n := wholeAfter - whole; test.value != "" && n != 0 {
+					t.Errorf("%d whole reads before a head has succeeded", n)
+				}
+				api.ClearFault()
+				runScrapes(e, 10*time.Minute)
+				e.scrape().want(t, "petra_up", 1)
 			})
 		})
 	}
@@ -169,4 +217,32 @@ func runScrapes(e *exporter, d time.Duration) {
 		sleepUntil(time.Now().Truncate(15 * time.Second).Add(15 * time.Second))
 		e.collector.Refresh()
 	}
+}
+
+// TestNoRequestWithoutKey: a request that is not made for want of a key is
+// neither counted nor timed, and its failure is logged once.
+func TestNoRequestWithoutKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+		file := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(file, []byte(testKey), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := newExporter(t, api, "api: {authorization: {credentials_file: "+file+"}}")
+		e.scrape()
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		runScrapes(e, 10*time.Minute)
+		s := e.scrape()
+		s.want(t, "petra_up", 0)
+		for _, route := range []string{"incidents", "tenants"} {
+			s.want(t, `petra_api_requests_total{code="200",route="`+route+`"}`, 1)
+			s.want(t, `petra_api_requests_total{code="error",route="`+route+`"}`, 0)
+			s.want(t, `petra_api_request_duration_seconds_count{route="`+route+`"}`, 1)
+			if n := e.log.lines("route=" + route + " err="); n != 1 {
+				t.Errorf("the log has the failure of %s %d times:\n%s", route, n, e.log)
+			}
+		}
+	})
 }

@@ -3,12 +3,14 @@ package collector_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +36,8 @@ type exporter struct {
 	registry  *prometheus.Registry
 	handler   http.Handler
 	log       *logBuffer
-	stop      func() // ends the exporter, not the API; called at the test's end too
+	dialFails atomic.Pointer[func() error] // if set, each connection fails so
+	stop      func()                       // ends the exporter, not the API; called at the test's end too
 }
 
 const testKey = "test-key-9f8e7d6c"
@@ -101,12 +104,19 @@ func (e *exporter) configureFrom(file string) error {
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
 		Version: "test", Budgets: e.collector.Budgets(), Observe: e.collector.ObserveRequest,
-	}, commoncfg.WithDialContextFunc(e.pipe.DialContext))
+	}, commoncfg.WithDialContextFunc(e.dial))
 	if err != nil {
 		return err
 	}
 	e.collector.Configure(cfg, client)
 	return nil
+}
+
+func (e *exporter) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if fail := e.dialFails.Load(); fail != nil {
+		return nil, (*fail)()
+	}
+	return e.pipe.DialContext(ctx, network, address)
 }
 
 func loadConfig(t *testing.T, yaml string) *config.Config {

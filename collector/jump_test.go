@@ -1,8 +1,10 @@
 package collector_test
 
 import (
+	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -30,39 +32,79 @@ func (c *clock) now() time.Time {
 func TestWallClockJumps(t *testing.T) {
 	for name, by := range map[string]time.Duration{"forward": 5 * time.Hour, "back": -5 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			var c clock
-			defer collector.SetClock(c.now)()
-			api := petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{})
-			e := newExporter(t, api, "max_staleness: 10m")
-			defer e.stop() // before the clock is put back
-			heads := 0
-			step := func(what string, jump, pass time.Duration, asked int, state string) {
-				t.Helper()
-				before := c.now()
-				c.set.Add(int64(jump))
-				if after := c.now(); after.Sub(before) > time.Hour || (after.Round(0).Sub(before.Round(0))-jump).Abs() > time.Hour {
-					t.Fatalf("the wall clock does not jump by %s alone: %s, %s", jump, before, after)
-				}
-				c.passed.Add(int64(pass))
-				e.scrape().want(t, `petra_tenants{state="`+state+`"}`, 3)
-				heads += asked
-				got := 0
-				for _, r := range api.Requests() {
-					if petratest.IsHead(r) {
-						got++
-					}
-				}
-				if got != heads {
-					t.Errorf("%s: %d heads, want %d", what, got, heads)
-				}
-			}
-			step("at first", 0, 0, 1, "complete")
-			step("set", by, 0, 0, "complete")
-			step("set, and later", 0, 15*time.Second, 1, "complete")
-			api.SetFault(petratest.Fault{Kind: petratest.Status500})
-			step("the API fails", 0, 9*time.Minute, 1, "complete")
-			step("set back", -by, 0, 0, "complete")
-			step("for too long", 0, 2*time.Minute, 1, "stale")
+			testWallClockJumps(t, by, "")
+		})
+		t.Run(name+", warm start", func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "state.json")
+			before := newExporterWithState(t, petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{}), "", file)
+			before.scrape()
+			before.stop()
+			testWallClockJumps(t, by, file)
 		})
 	}
+}
+
+func testWallClockJumps(t *testing.T, by time.Duration, stateFile string) {
+	var c clock
+	defer collector.SetClock(c.now)()
+	api := petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{})
+	if stateFile != "" {
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+	}
+	e := newExporterWithState(t, api, "max_staleness: 10m", stateFile)
+	defer e.stop() // before the clock is put back
+	heads := 0
+	step := func(what string, jump, pass time.Duration, asked int, state string) {
+		t.Helper()
+		before := c.now()
+		c.set.Add(int64(jump))
+		if after := c.now(); after.Sub(before) > time.Hour || (after.Round(0).Sub(before.Round(0))-jump).Abs() > time.Hour {
+			t.Fatalf("the wall clock does not jump by %s alone: %s, %s", jump, before, after)
+		}
+		c.passed.Add(int64(pass))
+		e.scrape().want(t, `petra_tenants{state="`+state+`"}`, 3)
+		heads += asked
+		got := 0
+		for _, r := range api.Requests() {
+			if petratest.IsHead(r) {
+				got++
+			}
+		}
+		if got != heads {
+			t.Errorf("%s: %d heads, want %d", what, got, heads)
+		}
+	}
+	step("at first", 0, 0, 1, "complete")
+	step("set", by, 0, 0, "complete")
+	step("set, and later", 0, 15*time.Second, 1, "complete")
+	api.SetFault(petratest.Fault{Kind: petratest.Status500})
+	step("the API fails", 0, 9*time.Minute, 1, "complete")
+	step("set back", -by, 0, 0, "complete")
+	step("for too long", 0, 2*time.Minute, 1, "stale")
+}
+
+// TestStaleFacts: what heads have told of a tenant whose own reads are refused
+// ends with max_staleness, on the collector's clock.
+func TestStaleFacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		defer collector.SetClock(func() time.Time { return time.Now().Add(time.Duration(c.passed.Load())) })()
+		world := bigWorld(time.Now())
+		api := petratest.NewAPI(world, petratest.Options{})
+		e := newExporter(t, api, "max_staleness: 10m")
+		defer e.stop() // before the clock is put back
+		runScrapes(e, 3*time.Minute)
+		api.SetFault(petratest.Fault{Kind: petratest.Status403, Match: func(r petratest.Request) bool { return r.TenantID == "Aaaaa1" }})
+		world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		runScrapes(e, 3*time.Minute)
+		const fact = `petra_open_incident_live{incident_id="new",tenant_id="Aaaaa1"}`
+		e.scrape().want(t, fact, 0)
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+		c.passed.Add(int64(11 * time.Minute))
+		s := e.scrape()
+		s.want(t, `petra_tenants{state="stale"}`, 3)
+		if _, ok := s.value(fact); ok {
+			t.Error("an incident is still told 11 minutes after the last head")
+		}
+	})
 }

@@ -65,7 +65,7 @@ var (
 var (
 	upDesc              = gauge("petra_up", "1 if a request for incidents of the last refresh that made any succeeded, else 0. No series before the first.")
 	lastSuccessDesc     = gauge("petra_api_last_success_timestamp_seconds", "When a request of the route last succeeded; 0 before the first.", "route")
-	blockedUntilDesc    = gauge("petra_api_blocked_until_timestamp_seconds", "End of the wait that a 429 asked for; 0 while the route is open.", "route")
+	blockedUntilDesc    = gauge("petra_api_blocked_until_timestamp_seconds", "When the wait that the API asked for (429, or 503 with Retry-After) ends; 0 if the exporter is not waiting.", "route")
 	limitDesc           = gauge("petra_api_budget_limit_requests", "Requests allowed in any 60 seconds.", "route")
 	remainingDesc       = gauge("petra_api_budget_remaining_requests", "Requests free now; those of the last 60 seconds are spent.", "route")
 	stateSavedDesc      = gauge("petra_state_last_save_successful", "1 if the last write of the state file succeeded, else 0. No series without a state file.")

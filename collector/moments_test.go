@@ -102,13 +102,32 @@ func faultPair(t *testing.T, kind petratest.FaultKind, m moment) {
 	s.want(t, "petra_up", 1)
 	s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 1)
 	wantKnown(t, s)
-	if failures := e.log.lines("err="); failures == 0 != looksGood(kind, m) && m.name != "shutdown" || failures > 5 {
-		t.Errorf("%d lines with an error in the log:\n%s", failures, e.log)
-	}
+	wantLogged(t, e, kind, m)
 	for _, leak := range []string{testKey, testKey[:8], testKey[8:]} {
 		if strings.Contains(e.log.String(), leak) {
 			t.Errorf("the log has the key:\n%s", e.log)
 		}
+	}
+}
+
+// wantLogged holds that the log has each failure once, and that it ended.
+func wantLogged(t *testing.T, e *exporter, kind petratest.FaultKind, m moment) {
+	t.Helper()
+	failed, tenants, again := e.log.lines("request failed"), e.log.lines("tenant cannot be read"), e.log.lines("requests succeed again")
+	want := 1
+	switch {
+	case m.name == "shutdown": // of each route of the second process, which hangs
+		want = 2
+	case looksGood(kind, m):
+		want = 0
+	case m.name == "whole read": // of each tenant, if its turn has come
+		want = min(3, max(1, tenants))
+	}
+	if failed+tenants != want || e.log.lines("err=") != want || again > failed {
+		t.Errorf("%d lines of failed requests, %d of tenants, want %d together; %d of success:\n%s", failed, tenants, want, again, e.log)
+	}
+	if failed > 0 && again == 0 {
+		t.Errorf("the log does not say that requests succeed again:\n%s", e.log)
 	}
 }
 

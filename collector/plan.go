@@ -46,10 +46,11 @@ func plainInterval(n, tenants int) time.Duration {
 // wholeReads is how many whole reads there may be in any minute beside the
 // heads.
 func wholeReads(n int, cold bool) int {
+	warm := n - (n+1)/2
 	if cold {
-		return max(1, n-3)
+		return max(warm, n-3)
 	}
-	return n - (n+1)/2
+	return warm
 }
 
 // cold reports whether a whole read of some tenant was never tried.

@@ -250,3 +250,30 @@ func TestReloadKeeps(t *testing.T) {
 		}
 	})
 }
+
+// TestColdIsNotSlower: before every tenant was read, whole reads are at least as
+// many as later, whatever the limit.
+func TestColdIsNotSlower(t *testing.T) {
+	for limit, atLeast := range map[int]int{3: 10, 4: 20, 5: 20, 10: 70} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				world := bigWorld(time.Now())
+				for i := range 200 {
+					world.SetTenant(petratest.Tenant{ID: fmt.Sprintf("Quiet%d", i), Onboarded: time.Now().Add(-1000 * time.Hour)})
+				}
+				api := petratest.NewAPI(world, petratest.Options{})
+				e := newExporter(t, api, fmt.Sprintf("api: {requests_per_minute: %d}", limit))
+				runScrapes(e, 11*time.Minute+30*time.Second)
+				whole := 0
+				for _, r := range api.Requests() {
+					if petratest.IsWhole(r) {
+						whole++
+					}
+				}
+				if whole < atLeast {
+					t.Errorf("%d whole reads in 10 minutes of a cold start, want %d or more", whole, atLeast)
+				}
+			})
+		})
+	}
+}

@@ -44,7 +44,7 @@ type refresher struct {
 	lastRead   time.Time // start of the last head or, in plain mode, of the last reads
 	lastList   time.Time
 	headOnly   bool // a 401 came, and no request for incidents has succeeded since
-	hold       bool // the last head was refused: no whole reads
+	hold       bool // the last head was refused, or the API asked to wait: no whole reads until a head succeeds
 	routes     map[petra.Route]routeState
 	up         *bool // whether the last refresh that made a request had a good answer
 	turn       int
@@ -200,7 +200,7 @@ func (r *refresher) read(w world, id string) error {
 		r.failed(w, id, err)
 		return err
 	}
-	r.succeeded(petra.RouteIncidents)
+	r.succeeded(petra.RouteIncidents, id == "" || w.cfg.Plain())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.headOnly = false
@@ -244,9 +244,9 @@ func (r *refresher) list(w world) error {
 	notes, err := w.store.applyTenants(tenants, err)
 	r.tell(notes)
 	if err != nil {
-		r.routeFailed(petra.RouteTenants, err)
+		r.routeFailed(petra.RouteTenants, err, true)
 		return err
 	}
-	r.succeeded(petra.RouteTenants)
+	r.succeeded(petra.RouteTenants, true)
 	return nil
 }

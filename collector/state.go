@@ -24,7 +24,7 @@ type savedState struct {
 	// Clean says that the process ended in order, so that Spent is complete.
 	Clean bool `json:"clean"`
 	// Spent are the ends of the last requests of each route, Blocked the ends
-	// of the waits that a 429 asked for.
+	// of the waits that the API asked for.
 	Spent   map[petra.Route][]time.Time `json:"spent"`
 	Blocked map[petra.Route]time.Time   `json:"blocked"`
 
@@ -168,14 +168,16 @@ func (i *incident) save() savedIncident {
 }
 
 // load tells a new store, before it is configured, what was saved. No time on
-// our clock may lie ahead: the clock may have been set back.
+// our clock may lie ahead: the clock may have been set back. Each gets the
+// monotonic reading that it lacks, so that a clock that is set later makes
+// nothing stale.
 func (s *store) load(saved *savedState) {
 	now := clock()
 	past := func(t time.Time) time.Time {
-		if t.After(now) {
-			return now
+		if t.IsZero() {
+			return t
 		}
-		return t
+		return now.Add(min(0, t.Sub(now)))
 	}
 	s.cfg = &config.Config{Since: saved.Since}
 	s.listSize, s.listTried, s.headFrom, s.headWhole = saved.ListSize, saved.ListTried, saved.HeadFrom, saved.HeadWhole

@@ -212,8 +212,7 @@ func TestCancelEndsARequestAtOnce(t *testing.T) {
 	})
 }
 
-// Nothing is told of a request that was not made for want of budget, and a
-// client without Observe works.
+// Observe gets no request that was not made, and a client without Observe works.
 func TestObserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := petratest.NewAPI(petratest.Documented(), petratest.Options{Latency: 1500 * time.Millisecond})

@@ -10,6 +10,10 @@ import (
 // answer has ended.
 const BudgetWindow = time.Minute
 
+// RequestsPerMinute is how many requests of each route the API allows in any
+// [BudgetWindow].
+const RequestsPerMinute = 10
+
 // Budget allows at most a number of requests in any [BudgetWindow].
 //
 // A token bucket does not promise that: a full burst and a minute's refill are
@@ -56,7 +60,7 @@ func (b *Budget) Take() (done func(), ok bool) {
 	}, true
 }
 
-// Block closes the budget until the given time, as a 429 asks for. An earlier
+// Block closes the budget until the given time, as the API asks for. An earlier
 // time than one already set changes nothing.
 func (b *Budget) Block(until time.Time) {
 	b.mu.Lock()
@@ -74,7 +78,7 @@ func (b *Budget) Unblock() {
 }
 
 // Spent are the ends of the requests that still count, those in flight as if
-// they ended now, and the end of the wait that a 429 asked for.
+// they ended now, and the end of the wait that the API asked for.
 func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,27 +88,26 @@ func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
 }
 
 // Restore takes over what another process has spent, as [Budget.Spent] told.
+// Its times get the monotonic reading that they lack, so that a wall clock that
+// is set later changes nothing.
 func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	for _, at := range ended {
-		if at.After(now) { // the clock was set back
-			at = now
-		}
-		b.ended = append(b.ended, at)
+		b.ended = append(b.ended, now.Add(min(0, at.Sub(now)))) // in the past, though the clock may have been set back
+	}
+	if !blocked.IsZero() {
+		blocked = now.Add(min(MaxWait, blocked.Sub(now)))
 	}
 	b.blocked = blocked
-	if latest := now.Add(MaxWait); blocked.After(latest) {
-		b.blocked = latest
-	}
 }
 
 // BudgetState is what a [Budget] allows at one moment.
 type BudgetState struct {
 	Limit     int       // requests in any window
 	Remaining int       // requests free now
-	Blocked   time.Time // end of the wait that a 429 asked for; zero while open
+	Blocked   time.Time // end of the wait that the API asked for; zero while open
 }
 
 // State says what the budget allows at now.

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -34,8 +34,7 @@ func Routes() []Route {
 	return []Route{RouteIncidents, RouteTenants}
 }
 
-// Request is one request that a [Client] has made, or could not make for want
-// of a key.
+// Request is one request that a [Client] has made.
 type Request struct {
 	Route    Route
 	Code     int       // the HTTP status, 0 where none came
@@ -102,9 +101,9 @@ type IncidentsQuery struct {
 
 // Incidents reads the newest incidents of a tenant or of the organisation, at
 // most [MaxIncidents]. It returns [ErrNoBudget] or [ErrKey] where nothing was
-// sent, a [StatusError], [ErrUndecodable], [ErrTooLarge], or the error of the
-// transport or of ctx. An answer of which no element could be used is returned
-// beside ErrUndecodable.
+// sent, a [StatusError], [ErrUndecodable], [ErrTooLarge], [ErrProxy], or the
+// error of the transport or of ctx; [Kind] says which. An answer of which no
+// element could be used is returned beside ErrUndecodable.
 func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, error) {
 	query := url.Values{"limit": {strconv.Itoa(MaxIncidents)}}
 	if q.TenantID != "" {
@@ -146,7 +145,6 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	start := time.Now()
 	key, err := c.key(ctx)
 	if err != nil {
-		c.observe(Request{Route: route, Err: err})
 		return err
 	}
 	done, ok := c.cfg.Budgets[route].Take()
@@ -178,11 +176,18 @@ func (c *Client) send(ctx context.Context, request *Request, query url.Values, k
 	req.Header.Set("Accept-Encoding", "gzip")
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("User-Agent", "petra_exporter/"+c.cfg.Version)
-	secrets := append(c.proxySecrets(req), key)
+	proxy := c.proxyOf(req)
+	secrets := append(proxySecrets(proxy), key)
 	defer func() { err = redactError(err, secrets) }()
+	connected := false
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}))
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return plainError(err)
+		err = plainError(err)
+		if proxy != nil && !connected && Kind(err) == KindConnection {
+			err = fmt.Errorf("%w: %w", ErrProxy, err) // net/http gives the text of its answer alone
+		}
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	request.Code = resp.StatusCode
@@ -232,13 +237,21 @@ func (c *Client) key(ctx context.Context) (string, error) {
 	return key, nil
 }
 
-// proxySecrets are what a request tells its proxy, which may echo it.
-func (c *Client) proxySecrets(req *http.Request) []string {
+// proxyOf is the proxy that a request goes through, nil for none.
+func (c *Client) proxyOf(req *http.Request) *url.URL {
 	if c.proxy == nil {
 		return nil
 	}
 	proxy, err := c.proxy(req)
-	if err != nil || proxy == nil {
+	if err != nil {
+		return nil // the request meets the same error
+	}
+	return proxy
+}
+
+// proxySecrets are what a request tells its proxy, which may echo it.
+func proxySecrets(proxy *url.URL) []string {
+	if proxy == nil {
 		return nil
 	}
 	password, ok := proxy.User.Password()
@@ -252,18 +265,6 @@ func (c *Client) observe(r Request) {
 	if c.cfg.Observe != nil {
 		c.cfg.Observe(r)
 	}
-}
-
-// plainError leaves out what differs each time, the local port, and says what
-// an end of file means.
-func plainError(err error) error {
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("the connection ended without an answer: %w", err)
-	}
-	if onConn, ok := errors.AsType[*net.OpError](err); ok && onConn.Op != "dial" {
-		err = fmt.Errorf("%s: %w", onConn.Op, onConn.Err)
-	}
-	return err
 }
 
 // apiClock is the answer's Date, else our clock.

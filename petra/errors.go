@@ -3,11 +3,13 @@ package petra
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"time"
 )
 
-// The kinds of failure that a caller tells apart with [errors.Is].
+// The failures that a caller tells apart with [errors.Is]; [Kind] tells all apart.
 var (
 	// ErrUnauthorized: the API answered 401; the key is missing, wrong or deleted.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -20,11 +22,13 @@ var (
 	// ErrRedirect: the API answered with a redirect, which is never followed,
 	// since the key must reach no other host.
 	ErrRedirect = errors.New("redirect")
+	// ErrProxy: the proxy was reached and does not connect to the API.
+	ErrProxy = errors.New("refused by the proxy")
 	// ErrUndecodable: the answer was not what the API documents.
 	ErrUndecodable = errors.New("undecodable answer")
 	// ErrTooLarge: the answer was larger than [MaxAnswerBytes].
 	ErrTooLarge = errors.New("answer too large")
-	// ErrNoBudget: no request is free, or the route waits after a 429; nothing was sent.
+	// ErrNoBudget: no request is free, or the route waits as the API asked; nothing was sent.
 	ErrNoBudget = errors.New("no request free")
 	// ErrKey: the API key is missing, empty or unreadable; nothing was sent.
 	ErrKey = errors.New("no usable API key")
@@ -37,8 +41,9 @@ type StatusError struct {
 	// 200 characters, without the key and without mail addresses. Its form is
 	// not documented.
 	Body string
-	// Wait is how long a 429 closes the route, between 1 s and [MaxWait];
-	// 0 for every other status.
+	// Wait is how long the answer closes the route, between 1 s and [MaxWait]:
+	// always after a 429, after a 503 only where it names a wait. It is 0 for
+	// every other status.
 	Wait time.Duration
 	// Asked is the wait that the API named, where it was longer than MaxWait.
 	Asked time.Duration
@@ -73,4 +78,16 @@ func (e *StatusError) Is(target error) bool {
 		return e.Code >= 300 && e.Code < 400
 	}
 	return false
+}
+
+// plainError leaves out what differs each time, the local port, and says what
+// an end of file means.
+func plainError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the connection ended without an answer: %w", err)
+	}
+	if onConn, ok := errors.AsType[*net.OpError](err); ok && onConn.Op != "dial" {
+		return &rewordedError{err, fmt.Sprintf("%s: %v", onConn.Op, onConn.Err)}
+	}
+	return err
 }

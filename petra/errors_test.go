@@ -176,7 +176,7 @@ func TestStatusErrorText(t *testing.T) {
 	}
 }
 
-func TestWaitAfter429(t *testing.T) {
+func TestWait(t *testing.T) {
 	const preferred, standard = "Retry-After-Public-Api", "Retry-After"
 	type header map[string]string
 	ahead := func(d time.Duration) string { return apiDate.Add(d).Format(http.TimeFormat) }
@@ -216,52 +216,56 @@ func TestWaitAfter429(t *testing.T) {
 		{"the last date there is", header{standard: "Fri, 31 Dec 9999 23:59:59 GMT"}, petra.MaxWait, (1<<31 - 1) * time.Second},
 		{"more than fits", header{preferred: "99999999999999999999"}, petra.MaxWait, (1<<31 - 1) * time.Second},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := http.Header{"Date": {apiDate.Format(http.TimeFormat)}}
-				for name, value := range test.header {
-					h[name] = []string{value}
-				}
-				sent := 0
-				c := newClient(t, served(t, func(w http.ResponseWriter, r *http.Request) {
-					if sent++; sent == 1 {
-						answering(429, h, "wait")(w, r)
-						return
+		for code, kind := range map[int]error{429: petra.ErrRateLimited, 503: nil} {
+			t.Run(fmt.Sprintf("%d/%s", code, test.name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := http.Header{"Date": {apiDate.Format(http.TimeFormat)}}
+					for name, value := range test.header {
+						h[name] = []string{value}
 					}
-					good(`{"incidents": [], "tenants": []}`)(w, r)
-				}))
-				time.Sleep(300 * time.Millisecond) // not at a whole second
-				err := c.ask(t.Context(), petra.RouteIncidents)
-				wantKind(t, err, petra.ErrRateLimited)
-				var status *petra.StatusError
-				if !errors.As(err, &status) {
-					t.Fatal(err)
-				}
-				want := test.wait
-				if want == 0 {
-					want = time.Minute
-				}
-				if status.Wait != want || status.Asked != test.asked {
-					t.Errorf("waits %v, asked %v, want %v and %v", status.Wait, status.Asked, want, test.asked)
-				}
-				// The route is closed exactly as long, and the other one is not.
-				if got := time.Until(c.budgets[petra.RouteIncidents].State(time.Now()).Blocked); got != want {
-					t.Errorf("blocked for %v, want %v", got, want)
-				}
-				if got := c.budgets[petra.RouteTenants].State(time.Now()).Blocked; !got.IsZero() {
-					t.Errorf("the other route is blocked until %v", got)
-				}
-				time.Sleep(want - 1)
-				wantKind(t, c.ask(t.Context(), petra.RouteIncidents), petra.ErrNoBudget)
-				if sent != 1 {
-					t.Errorf("%d requests while blocked", sent)
-				}
-				time.Sleep(time.Nanosecond)
-				if err := c.ask(t.Context(), petra.RouteIncidents); err != nil {
-					t.Errorf("at the end of the wait: %v", err)
-				}
+					sent := 0
+					c := newClient(t, served(t, func(w http.ResponseWriter, r *http.Request) {
+						if sent++; sent == 1 {
+							answering(code, h, "wait")(w, r)
+							return
+						}
+						good(`{"incidents": [], "tenants": []}`)(w, r)
+					}))
+					time.Sleep(300 * time.Millisecond) // not at a whole second
+					err := c.ask(t.Context(), petra.RouteIncidents)
+					wantKind(t, err, kind)
+					var status *petra.StatusError
+					if !errors.As(err, &status) {
+						t.Fatal(err)
+					}
+					want := test.wait
+					if want == 0 && code == 429 {
+						want = time.Minute
+					}
+					if status.Wait != want || status.Asked != test.asked {
+						t.Errorf("waits %v, asked %v, want %v and %v", status.Wait, status.Asked, want, test.asked)
+					}
+					// The route is closed exactly as long, and the other one is not.
+					if got := time.Until(c.budgets[petra.RouteIncidents].State(time.Now()).Blocked); max(0, got) != want {
+						t.Errorf("blocked for %v, want %v", got, want)
+					}
+					if got := c.budgets[petra.RouteTenants].State(time.Now()).Blocked; !got.IsZero() {
+						t.Errorf("the other route is blocked until %v", got)
+					}
+					if want > 0 {
+						time.Sleep(want - 1)
+						wantKind(t, c.ask(t.Context(), petra.RouteIncidents), petra.ErrNoBudget)
+						if sent != 1 {
+							t.Errorf("%d requests while blocked", sent)
+						}
+						time.Sleep(time.Nanosecond)
+					}
+					if err := c.ask(t.Context(), petra.RouteIncidents); err != nil {
+						t.Errorf("at the end of the wait: %v", err)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -229,9 +229,10 @@ func checkTenants(t *testing.T, body []byte) *petra.Tenants {
 	return tenants
 }
 
-// FuzzWait: a 429 closes the route for as long as the API names, in seconds or
-// with a date, but neither for less than a second nor for more than MaxWait,
-// and for a minute where it names nothing that can be read.
+// FuzzWait: a 429 or 503 closes the route for as long as the API names, in
+// seconds or with a date, but neither for less than a second nor for more than
+// MaxWait. Where it names nothing that can be read, a 429 closes it for a
+// minute, and a 503 does not.
 func FuzzWait(f *testing.F) {
 	date := apiDate.Format(http.TimeFormat)
 	for _, value := range []string{
@@ -243,18 +244,19 @@ func FuzzWait(f *testing.F) {
 		f.Add(http.StatusTooManyRequests, "", value, date)
 		f.Add(http.StatusTooManyRequests, "garbage", value, "no date")
 		f.Add(http.StatusServiceUnavailable, value, value, date)
+		f.Add(http.StatusBadGateway, value, value, date)
 	}
 	f.Fuzz(func(t *testing.T, status int, own, standard, date string) {
 		e := petra.NewStatusError(&http.Response{StatusCode: status, Header: http.Header{
 			"Retry-After-Public-Api": {own}, "Retry-After": {standard}, "Date": {date},
 		}})
-		if status != http.StatusTooManyRequests {
+		if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 			if e.Wait != 0 || e.Asked != 0 {
 				t.Errorf("a %d closes the route for %s", status, e.Wait)
 			}
 			return
 		}
-		if e.Wait < time.Second || e.Wait > petra.MaxWait || e.Wait%time.Second != 0 {
+		if e.Wait < time.Second && (e.Wait != 0 || status == http.StatusTooManyRequests) || e.Wait > petra.MaxWait || e.Wait%time.Second != 0 {
 			t.Errorf("waits %s", e.Wait)
 		}
 		if e.Asked != 0 && (e.Asked <= petra.MaxWait || e.Wait != petra.MaxWait) {
@@ -271,8 +273,12 @@ func FuzzWait(f *testing.F) {
 		if !known {
 			want, known = namedWait(standard, now)
 		}
-		if !known {
+		switch {
+		case known:
+		case status == http.StatusTooManyRequests:
 			want = time.Minute
+		default:
+			want = 0
 		}
 		if got := max(e.Wait, e.Asked); got != want {
 			t.Errorf("waits %s, asked %s, want %s of %q, %q, %q", e.Wait, e.Asked, want, own, standard, date)

@@ -43,3 +43,24 @@ func TestWallClockJumps(t *testing.T) {
 		want("after it", now.Add(2*time.Minute+time.Second), 2, false)
 	}
 }
+
+// TestRestoreAndJump: the same holds for what another process has spent, whose
+// times come from a file and have a wall clock alone.
+func TestRestoreAndJump(t *testing.T) {
+	for _, by := range []time.Duration{5 * time.Hour, -5 * time.Hour} {
+		b := petra.NewBudget(2)
+		now := time.Now()
+		b.Restore([]time.Time{now.Add(-20 * time.Second).Round(0)}, now.Add(30*time.Second).Round(0))
+		want := func(when string, after time.Duration, remaining int, blocked bool) {
+			t.Helper()
+			if s := b.State(jumped(t, now.Add(after), by)); s.Remaining != remaining || s.Blocked.IsZero() == blocked {
+				t.Errorf("%s, %s: %+v", by, when, s)
+			}
+		}
+		want("at once", 0, 0, true)
+		want("before the wait ends", 29*time.Second, 0, true)
+		want("after it", 31*time.Second, 1, false)
+		want("before the window ends", 39*time.Second, 1, false)
+		want("after it", 41*time.Second, 2, false)
+	}
+}

@@ -57,15 +57,15 @@ func escapedKey(key string) *regexp.Regexp {
 	return regexp.MustCompile(pattern.String())
 }
 
-// redactedError is an error whose text had a secret in it.
-type redactedError struct {
+// rewordedError is an error with another text.
+type rewordedError struct {
 	error
 	text string
 }
 
-func (e *redactedError) Error() string { return e.text }
+func (e *rewordedError) Error() string { return e.text }
 
-func (e *redactedError) Unwrap() error { return e.error }
+func (e *rewordedError) Unwrap() error { return e.error }
 
 // redactError takes secrets out of an error's text: net/http repeats what it
 // could not read of an answer.
@@ -74,7 +74,7 @@ func redactError(err error, secrets []string) error {
 		return nil
 	}
 	if text := redact(err.Error(), secrets); text != err.Error() {
-		return &redactedError{err, text}
+		return &rewordedError{err, text}
 	}
 	return err
 }

@@ -241,7 +241,7 @@ func TestUnusableKeys(t *testing.T) {
 			c := newClient(t, newPipe(t, api), withKey(test.key))
 			check := c.CheckKey(t.Context())
 			wantKind(t, check, petra.ErrKey)
-			for i, route := range petra.Routes() {
+			for _, route := range petra.Routes() {
 				err := c.ask(t.Context(), route)
 				wantKind(t, err, petra.ErrKey)
 				wantNoKey(t, err, testKey)
@@ -251,9 +251,9 @@ func TestUnusableKeys(t *testing.T) {
 				if n := c.spent(route); n != 0 {
 					t.Errorf("%d spent", n)
 				}
-				if got := c.requests(); len(got) != i+1 || got[i] != (petra.Request{Route: route, Err: err}) {
-					t.Errorf("observed %+v", got)
-				}
+			}
+			if got := c.requests(); len(got) != 0 {
+				t.Errorf("observed %+v, but nothing was sent", got)
 			}
 			if n := len(api.Requests()); n != 0 {
 				t.Errorf("%d requests were sent", n)

@@ -1,6 +1,7 @@
 package petra
 
 import (
+	"cmp"
 	"io"
 	"math"
 	"net/http"
@@ -11,8 +12,8 @@ import (
 	"unicode"
 )
 
-// The wait after a 429: MaxWait is the longest that is believed, defaultWait
-// holds where the API names none.
+// The wait after a 429, or a 503 that names one: MaxWait is the longest that is
+// believed, defaultWait is for a 429 that names none.
 const (
 	MaxWait     = 10 * time.Minute
 	defaultWait = time.Minute
@@ -26,13 +27,14 @@ const (
 // newStatusError is what the head of an answer says.
 func newStatusError(resp *http.Response) *StatusError {
 	e := &StatusError{Code: resp.StatusCode}
-	if e.Code == http.StatusTooManyRequests {
-		e.Wait = defaultWait
-		if asked := askedWait(resp.Header, apiClock(resp)); asked > MaxWait {
-			e.Wait, e.Asked = MaxWait, asked
-		} else if asked > 0 {
-			e.Wait = asked
-		}
+	switch e.Code {
+	case http.StatusTooManyRequests:
+		e.Wait = cmp.Or(askedWait(resp.Header, apiClock(resp)), defaultWait)
+	case http.StatusServiceUnavailable:
+		e.Wait = askedWait(resp.Header, apiClock(resp))
+	}
+	if e.Wait > MaxWait {
+		e.Wait, e.Asked = MaxWait, e.Wait
 	}
 	return e
 }
@@ -65,7 +67,7 @@ func errorText(text string, secrets []string) string {
 	return text
 }
 
-// askedWait is the wait that a 429 names, rounded up to whole seconds; 0 where
+// askedWait is the wait that an answer names, rounded up to whole seconds; 0 where
 // it names none that lies ahead.
 func askedWait(h http.Header, now time.Time) time.Duration {
 	for _, name := range []string{"Retry-After-public-api", "Retry-After"} {

@@ -71,7 +71,7 @@ const MaxStatuses = 20
 func defaultAPI() API {
 	return API{
 		URL:               &url.URL{Scheme: "https", Host: "api.petrasecurity.com"},
-		RequestsPerMinute: 10,
+		RequestsPerMinute: petra.RequestsPerMinute,
 		Timeout:           30 * time.Second,
 		HTTP:              commoncfg.HTTPClientConfig{ProxyConfig: commoncfg.ProxyConfig{ProxyFromEnvironment: true}},
 	}
@@ -127,6 +127,11 @@ func Load(file string, o Overrides) (*Config, error) {
 	case cfg.API.Key == nil && o.APIKey != "":
 		cfg.API.Key = keyFrom{commoncfg.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
 	}
+	if o.Demo == "" && cfg.API.HTTP.ProxyFromEnvironment {
+		if err := checkProxyEnvironment(); err != nil {
+			return nil, err
+		}
+	}
 	if proxy := cfg.API.HTTP.ProxyURL.URL; cfg.API.URL.Scheme == "http" && proxy != nil && !loopback(proxy.Hostname()) {
 		return nil, errors.New("api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://")
 	}
@@ -149,22 +154,33 @@ type keyFrom struct {
 
 func (k keyFrom) Description() string { return k.place }
 
+// Warnings say what is valid, but likely a mistake.
+func (c *Config) Warnings() (texts []string) {
+	if n := c.API.RequestsPerMinute; n > petra.RequestsPerMinute {
+		texts = append(texts, fmt.Sprintf("api.requests_per_minute: %d is more than the %d that the API allows, and it refuses the rest (429): set it to %d or less", n, petra.RequestsPerMinute, petra.RequestsPerMinute))
+	}
+	return texts
+}
+
 // Plain reports whether the tenants are few enough to read each whole at every
 // scrape.
 func (c *Config) Plain() bool {
 	return len(c.Tenants) > 0 && 5*len(c.Tenants) <= c.API.RequestsPerMinute
 }
 
-// apiURL checks where a key would be sent. Its errors do not repeat the value,
-// which may hold a secret.
+// apiURL checks where a key would be sent. URLs of the same requests are the same
+// API, so a slash at the end, the case of the host and a default port are left
+// out. Its errors do not repeat the value, which may hold a secret.
 func apiURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
+	u, err := url.Parse(strings.TrimRight(text, "/"))
 	switch {
 	case err != nil || u.Hostname() == "" || !portExists(u.Port()):
 		return nil, errors.New("must be a URL such as https://api.petrasecurity.com")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
 		return nil, errors.New("must have no user, query or fragment")
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		u.Host = strings.ToLower(u.Host)
+		u.Host = strings.TrimSuffix(u.Host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
 		return u, nil
 	case u.Scheme == "http":
 		return nil, errors.New("must be https://, so that the key does not travel in the clear (http:// only to loopback)")

@@ -23,6 +23,8 @@ func (c *Config) decode(file string, content []byte) error {
 	case err != nil && strings.Contains(err.Error(), "anchor"):
 		// The library's error repeats the value, which may be a key.
 		return fmt.Errorf("%s: not YAML: quote a value that begins with * or &", file)
+	case err != nil && bytes.Contains(content, []byte("${")):
+		return fmt.Errorf("%s: not YAML: %w; %w", file, err, errVariable)
 	case err != nil:
 		return fmt.Errorf("%s: not YAML: %w", file, err)
 	}
@@ -78,7 +80,7 @@ func (a *API) read(n *yaml.Node, dir string) error {
 		"authorization":       func(n *yaml.Node) error { return a.readAuthorization(n, dir) },
 		"tls_config":          func(n *yaml.Node) error { return a.readTLS(n, dir) },
 		"proxy_url": func(n *yaml.Node) error {
-			if n.Decode(&proxy.ProxyURL) != nil || proxy.ProxyURL.URL == nil || proxy.ProxyURL.Host == "" {
+			if !usableProxy(n.Value) || n.Decode(&proxy.ProxyURL) != nil {
 				return errors.New("must be a URL such as http://proxy.example.com:3128")
 			}
 			return nil

@@ -74,11 +74,33 @@ func (k keys) read(n *yaml.Node, repeat *regexp.Regexp) error {
 		if value.Tag == "!!null" {
 			continue
 		}
+		if line, found := variable(value); found {
+			return fail(&keyError{line, "", errVariable})
+		}
 		if err := read(value); err != nil {
 			return fail(err)
 		}
 	}
 	return nil
+}
+
+// A value with ${VAR} in it, or $VAR where a part of a value can begin, was meant
+// for a program that replaces it. Sent as it is, it would be a wrong key or host.
+var (
+	variableText = regexp.MustCompile(`\$\{\w|^\$\(|(^|[/@:])\$[A-Za-z_]\w*($|[/@:])`)
+	errVariable  = errors.New("environment variables are not expanded in this file: write the value itself, or use a flag such as --petra.api-url or --petra.tenant; for the API key use credentials_file or PETRA_API_KEY, for a proxy HTTPS_PROXY")
+)
+
+// variable finds a variable in a value or in the items of a list.
+func variable(n *yaml.Node) (line int, found bool) {
+	if n.Kind == yaml.SequenceNode {
+		for _, item := range n.Content {
+			if item.Kind == yaml.ScalarNode && variableText.MatchString(item.Value) {
+				return item.Line, true
+			}
+		}
+	}
+	return n.Line, n.Kind == yaml.ScalarNode && variableText.MatchString(n.Value)
 }
 
 func (k keys) names() string {

@@ -218,6 +218,7 @@ var diagnoses = map[string]diagnosis{
 	"limit-both":    withFault(petratest.Fault{Kind: petratest.Status429}, "", []string{"limit"}, "key accepted", "/v1/tenants", "/v1/incidents", "tenants", "statuses"),
 	"redirect":      withFault(petratest.Fault{Kind: petratest.Redirect}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
 	"fails":         withFault(petratest.Fault{Kind: petratest.Status503}, "", []string{"/v1/tenants", "/v1/incidents"}, "key accepted", "tenants", "statuses"),
+	"maintenance":   withFault(petratest.Fault{Kind: petratest.Status503, RetryHeader: "Retry-After", RetryValue: "3600"}, "", []string{"/v1/tenants", "/v1/incidents"}, "key accepted", "tenants", "statuses"),
 	"portal":        withFault(petratest.Fault{Kind: petratest.HTML}, "", []string{"/v1/tenants", "/v1/incidents"}, "key accepted", "tenants", "statuses"),
 	"hangs":         withFault(petratest.Fault{Kind: petratest.Hang}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
 	"hangs-always":  withFault(petratest.Fault{Kind: petratest.Hang}, "", []string{"/v1/tenants", "/v1/incidents"}, "clock", "key accepted", "limit", "tenants", "statuses"),
@@ -229,6 +230,10 @@ var diagnoses = map[string]diagnosis{
 	"unreadable": withFault(petratest.Fault{Kind: petratest.Damaged, DamageList: func(list []any) []any { list[len(list)-1] = 17; return list }},
 		"", []string{"/v1/tenants", "/v1/incidents"}),
 	"hostile-answer": withFault(petratest.Fault{Kind: petratest.Status500, Body: "\x1b[31m\u202e\u009bred\nok      forged"}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
+	"limit-above": {func(t *testing.T) (api, inspect.Options) {
+		a := newAPI(t, smallWorld())
+		return a, a.options(t, classified+"api: {requests_per_minute: 11}\n")
+	}, []string{"limit"}, nil},
 	"hostile": {func(t *testing.T) (api, inspect.Options) {
 		a := newAPI(t, hostileWorld())
 		return a, a.options(t, "tenants: [{id: TRUE}]\n")
@@ -323,7 +328,7 @@ func TestDoctorEnvironment(t *testing.T) {
 	}{
 		"used":     {"http://someone:" + password + "@127.0.0.1:1", "", "ok      proxy          127.0.0.1:1, by the environment\n"},
 		"not used": {"http://127.0.0.1:1", "petra.invalid", "ok      proxy          none: HTTPS_PROXY is not used "},
-		"no URL":   {"http://%zz:" + password, "", "ok      proxy          none: HTTPS_PROXY is not used "},
+		"no URL":   {"http://someone:50%" + password + "@proxy:3128", "", "wrong   configuration  environment variable HTTPS_PROXY: must be a URL such as "},
 		"none":     {"", "", "ok      proxy          none\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

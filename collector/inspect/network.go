@@ -32,7 +32,7 @@ func (d *doctor) proxy(cfg *config.Config) (proxy *url.URL) {
 	case proxy != nil:
 		d.ok(checkProxy, "%s, by %s", printable(proxy.Host), by)
 	case unused:
-		d.ok(checkProxy, "none: HTTPS_PROXY is not used (NO_PROXY has the host, it is this machine, or the value is no URL)")
+		d.ok(checkProxy, "none: HTTPS_PROXY is not used (NO_PROXY has the host, or it is this machine)")
 	default:
 		d.ok(checkProxy, "none")
 	}

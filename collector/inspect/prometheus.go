@@ -47,7 +47,7 @@ func (d *doctor) prometheus(ctx context.Context, address string) {
 		err = d.targets(ctx, p)
 	}
 	if err != nil {
-		d.wrong(checkPrometheus, printable(err.Error()), "is --prometheus.url the base of a Prometheus server, reachable from here? (Thanos and Mimir do not tell targets)")
+		d.wrong(checkPrometheus, printable(err.Error()), "is --prometheus.url the base of a Prometheus server, reachable from here?")
 		d.skip("Prometheus did not tell", checkTarget, checkDuration, checkHistograms, checkExporter)
 	}
 }
@@ -55,9 +55,13 @@ func (d *doctor) prometheus(ctx context.Context, address string) {
 // targets checks each target that looks like an exporter of ours. It returns an
 // error before it has written a line, or none.
 func (d *doctor) targets(ctx context.Context, p prometheus) error {
-	all, err := p.api.Targets(ctx)
+	current, err := p.query(ctx, `group by (job, instance) (petra_exporter_build_info)`)
 	if err != nil {
 		return err
+	}
+	all, err := p.api.Targets(ctx)
+	if err != nil && len(current) == 0 {
+		return fmt.Errorf("there is no petra_exporter_build_info, and the list of targets fails: %w", err)
 	}
 	published, err := p.query(ctx, `group by (job, instance) (last_over_time(petra_exporter_build_info[1d]))`)
 	if err != nil {
@@ -73,14 +77,28 @@ func (d *doctor) targets(ctx context.Context, p prometheus) error {
 		return !likely && !known[[2]string{string(t.Labels["job"]), string(t.Labels["instance"])}]
 	})
 	d.ok(checkPrometheus, "it answers; it has %s", count(len(all.Active), "target"))
-	if len(ours) == 0 {
-		d.noTarget(all)
-		return nil
-	}
 	for _, t := range ours {
 		d.target(ctx, p, target{t})
 	}
+	switch {
+	case len(ours) > 0:
+	case len(current) > 0:
+		d.untargeted(ctx, p, current)
+	default:
+		d.noTarget(all)
+	}
 	return nil
+}
+
+// untargeted checks exporters whose series come without a target here: by remote
+// write, or from the servers behind this one.
+func (d *doctor) untargeted(ctx context.Context, p prometheus, current model.Vector) {
+	for _, sample := range current {
+		t := target{v1.ActiveTarget{Labels: model.LabelSet(sample.Metric)}}
+		d.ok(checkTarget, "%s: not scraped by this server, but it has the series: by remote write, or from a server or agent behind it", t)
+		d.skip(fmt.Sprintf("%s: the server that scrapes it knows", t), checkDuration)
+		d.checks(ctx, p, t, []check{{checkHistograms, d.histograms}, {checkExporter, d.published}})
+	}
 }
 
 // likelyOurs is a guess, for a target that has never been scraped well.
@@ -96,7 +114,7 @@ func (d *doctor) noTarget(all v1.TargetsResult) {
 	if dropped {
 		d.wrong(checkTarget, "relabelling drops the one that looks like petra_exporter", "look at relabel_configs of its job")
 	} else {
-		d.wrong(checkTarget, "none looks like petra_exporter (port 9984, petra in the job's name, or petra_exporter_build_info)", "add it to scrape_configs as in the README, and reload Prometheus; with an operator, do the ServiceMonitor's labels match?")
+		d.wrong(checkTarget, "none looks like petra_exporter (port 9984, petra in the job's name), and there is no petra_exporter_build_info", "add it to scrape_configs as in the README, and reload Prometheus; with an operator, do the ServiceMonitor's labels match?")
 	}
 	d.skip("there is no target", checkDuration, checkHistograms, checkExporter)
 }
@@ -105,6 +123,9 @@ func (d *doctor) noTarget(all v1.TargetsResult) {
 type target struct{ v1.ActiveTarget }
 
 func (t target) String() string {
+	if t.Labels["job"] == "" && t.Labels["instance"] == "" {
+		return "without job and instance"
+	}
 	return printable(fmt.Sprintf("%s %s", t.Labels["job"], t.Labels["instance"]))
 }
 
@@ -139,15 +160,18 @@ func (d *doctor) target(ctx context.Context, p prometheus, t target) {
 	default:
 		d.ok(checkTarget, "%s: scraped every %s", t, interval)
 	}
-	for _, c := range []struct {
-		name  string
-		check func(context.Context, prometheus, target) error
-	}{
-		{checkDuration, d.duration},
-		{checkHistograms, d.histograms},
-		{checkExporter, d.published},
-	} {
-		if err := c.check(ctx, p, t); err != nil {
+	d.checks(ctx, p, t, []check{{checkDuration, d.duration}, {checkHistograms, d.histograms}, {checkExporter, d.published}})
+}
+
+// check is one of a target.
+type check struct {
+	name string
+	make func(context.Context, prometheus, target) error
+}
+
+func (d *doctor) checks(ctx context.Context, p prometheus, t target, checks []check) {
+	for _, c := range checks {
+		if err := c.make(ctx, p, t); err != nil {
 			d.wrong(c.name, fmt.Sprintf("%s: the query failed: %s", t, printable(err.Error())), "look at Prometheus' log")
 		}
 	}

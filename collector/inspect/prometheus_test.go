@@ -18,6 +18,7 @@ type scraper struct {
 	active, dropped []map[string]any
 	results         map[string][]sample
 	broken          string // queries with it fail
+	noTargets       bool   // it does not tell its targets, as Mimir
 }
 
 type sample struct {
@@ -42,6 +43,7 @@ func scraping(changes map[string]any, results map[string][]sample) scraper {
 	labels := map[string]string{"job": "petra", "instance": "exporter:9984"}
 	all := map[string][]sample{
 		"group by (job, instance) (last_over_time(petra_exporter_build_info": {{labels, "1"}},
+		"group by (job, instance) (petra_exporter_build_info)":               {{labels, "1"}},
 		"max(max_over_time(scrape_duration_seconds{":                         {{nil, "0.31"}},
 		"petra_api_request_duration_seconds_bucket{":                         {{labels, "3"}},
 		"petra_api_request_duration_seconds{":                                nil,
@@ -63,6 +65,10 @@ func (s scraper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var data any
 	switch r.URL.Path {
 	case "/prom/api/v1/targets":
+		if s.noTargets {
+			http.NotFound(w, r)
+			return
+		}
 		data = map[string]any{"activeTargets": s.active, "droppedTargets": s.dropped}
 	case "/prom/api/v1/query":
 		vector := []map[string]any{}
@@ -106,31 +112,45 @@ func TestDoctorPrometheus(t *testing.T) {
 	renamed.active = append(renamed.active, other)
 	two := scraping(nil, nil)
 	two.active = append(two.active, target(map[string]any{"health": "down", "lastError": "dial tcp: \x1b[31mrefused", "labels": map[string]string{"job": "petra", "instance": "\"two\\\n"}}))
+	received := scraping(nil, nil)
+	received.active = []map[string]any{other}
+	mimir := scraping(nil, map[string][]sample{"group by (job, instance) (petra_exporter_build_info)": {{nil, "1"}}})
+	mimir.noTargets = true
+	receivedFailing := scraping(nil, map[string][]sample{"petra_up{": {{nil, "0"}}})
+	receivedFailing.active = nil
+	gone := scraping(nil, map[string][]sample{"group by (job, instance) (petra_exporter_build_info)": nil})
+	gone.active = nil
+	nothing := scraper{noTargets: true}
 	for name, c := range map[string]struct {
 		scraper scraper
 		wrong   []string
 		skipped []string
 	}{
-		"good":           {scraping(nil, nil), nil, nil},
-		"renamed":        {renamed, nil, nil},
-		"two":            {two, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
-		"none":           {scraper{active: []map[string]any{other}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
-		"dropped":        {scraper{dropped: []map[string]any{{"discoveredLabels": map[string]string{"__address__": "10.0.0.1:9984", "job": "pods"}}}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
-		"down":           {scraping(map[string]any{"health": "down", "lastError": "server returned HTTP status 401 Unauthorized"}, nil), []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
-		"not-yet":        {scraping(map[string]any{"health": "unknown"}, nil), []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
-		"rare":           {scraping(map[string]any{"discoveredLabels": map[string]string{"__scrape_interval__": "10m", "__scrape_timeout__": "10s"}}, nil), []string{"target"}, nil},
-		"old-Prometheus": {scraping(map[string]any{"discoveredLabels": map[string]string{}}, nil), nil, []string{"scrape time"}},
-		"slow":           {scraping(nil, map[string][]sample{"max(max_over_time(scrape_duration_seconds{": {{nil, "9.6"}}}), []string{"scrape time"}, nil},
-		"slow-now":       {scraping(map[string]any{"lastScrapeDuration": 9.8}, nil), []string{"scrape time"}, nil},
-		"both":           {scraping(nil, map[string][]sample{"petra_api_request_duration_seconds{": native}), nil, nil},
-		"native":         {scraping(nil, map[string][]sample{"petra_api_request_duration_seconds{": native, "petra_api_request_duration_seconds_bucket{": nil}), []string{"histograms"}, nil},
-		"no-histogram":   {scraping(nil, map[string][]sample{"petra_api_request_duration_seconds_bucket{": nil}), []string{"histograms"}, nil},
-		"failing":        {scraping(nil, map[string][]sample{"petra_up{": {{nil, "0"}}}), []string{"exporter"}, nil},
-		"silent":         {scraping(nil, map[string][]sample{"petra_up{": nil}), []string{"exporter"}, nil},
-		"stale":          {scraping(nil, tenants("stale", "2")), []string{"exporter"}, nil},
-		"pending":        {scraping(nil, tenants("pending", "42")), nil, nil},
-		"broken":         {broken, []string{"exporter"}, nil},
-		"mute":           {mute, []string{"Prometheus"}, []string{"target", "scrape time", "histograms", "exporter"}},
+		"good":                  {scraping(nil, nil), nil, nil},
+		"renamed":               {renamed, nil, nil},
+		"two":                   {two, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"none":                  {scraper{active: []map[string]any{other}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"dropped":               {scraper{dropped: []map[string]any{{"discoveredLabels": map[string]string{"__address__": "10.0.0.1:9984", "job": "pods"}}}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"received":              {received, nil, []string{"scrape time"}},
+		"received-failing":      {receivedFailing, []string{"exporter"}, []string{"scrape time"}},
+		"no-targets":            {mimir, nil, []string{"scrape time"}},
+		"no-targets-nor-series": {nothing, []string{"Prometheus"}, []string{"target", "scrape time", "histograms", "exporter"}},
+		"gone":                  {gone, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"down":                  {scraping(map[string]any{"health": "down", "lastError": "server returned HTTP status 401 Unauthorized"}, nil), []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"not-yet":               {scraping(map[string]any{"health": "unknown"}, nil), []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"rare":                  {scraping(map[string]any{"discoveredLabels": map[string]string{"__scrape_interval__": "10m", "__scrape_timeout__": "10s"}}, nil), []string{"target"}, nil},
+		"old-Prometheus":        {scraping(map[string]any{"discoveredLabels": map[string]string{}}, nil), nil, []string{"scrape time"}},
+		"slow":                  {scraping(nil, map[string][]sample{"max(max_over_time(scrape_duration_seconds{": {{nil, "9.6"}}}), []string{"scrape time"}, nil},
+		"slow-now":              {scraping(map[string]any{"lastScrapeDuration": 9.8}, nil), []string{"scrape time"}, nil},
+		"both":                  {scraping(nil, map[string][]sample{"petra_api_request_duration_seconds{": native}), nil, nil},
+		"native":                {scraping(nil, map[string][]sample{"petra_api_request_duration_seconds{": native, "petra_api_request_duration_seconds_bucket{": nil}), []string{"histograms"}, nil},
+		"no-histogram":          {scraping(nil, map[string][]sample{"petra_api_request_duration_seconds_bucket{": nil}), []string{"histograms"}, nil},
+		"failing":               {scraping(nil, map[string][]sample{"petra_up{": {{nil, "0"}}}), []string{"exporter"}, nil},
+		"silent":                {scraping(nil, map[string][]sample{"petra_up{": nil}), []string{"exporter"}, nil},
+		"stale":                 {scraping(nil, tenants("stale", "2")), []string{"exporter"}, nil},
+		"pending":               {scraping(nil, tenants("pending", "42")), nil, nil},
+		"broken":                {broken, []string{"exporter"}, nil},
+		"mute":                  {mute, []string{"Prometheus"}, []string{"target", "scrape time", "histograms", "exporter"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

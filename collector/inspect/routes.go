@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
@@ -54,9 +55,9 @@ func content(route petra.Route, tenants *petra.Tenants, incidents *petra.Inciden
 // failed says why a request failed; made are all of them.
 func (d *doctor) failed(r request, made []request) {
 	check := path(r.Route)
-	code := 0
+	code, wait := 0, time.Duration(0)
 	if status, ok := errors.AsType[*petra.StatusError](r.Err); ok {
-		code = status.Code
+		code, wait = status.Code, status.Wait
 	}
 	var remedy string
 	switch {
@@ -72,6 +73,8 @@ func (d *doctor) failed(r request, made []request) {
 		remedy = "is api.url right? It ends before /v1"
 	case code >= 300 && code < 400:
 		remedy = "redirects are not followed: something on the way asks for a login, or api.url is wrong"
+	case wait > 0:
+		remedy = "the API, or a proxy before it, asks to wait, as in maintenance: the exporter waits as long, at most 10 minutes at a time, and goes on by itself"
 	case code >= 500:
 		remedy = "the API, or a proxy before it, fails: wait, and tell the vendor if it lasts"
 	case code > 0:
@@ -100,7 +103,12 @@ func (d *doctor) limit(cfg *config.Config, made []request) {
 			continue
 		}
 		d.wrong(checkLimit, fmt.Sprintf("%s: %s", path(r.Route), printable(status.Error())),
-			fmt.Sprintf("other programs have spent the key's requests of this minute (an exporter may be one: requests_per_minute is %d here, the API takes 10 in all): lower it in each, or give each a key of its own", n))
+			fmt.Sprintf("other programs have spent the key's requests of this minute (an exporter may be one: requests_per_minute is %d here, the API takes %d in all): lower it in each, or give each a key of its own", n, petra.RequestsPerMinute))
+		return
+	}
+	if n > petra.RequestsPerMinute {
+		d.wrong(checkLimit, fmt.Sprintf("requests_per_minute is %d, and the API allows %d", n, petra.RequestsPerMinute),
+			fmt.Sprintf("set it to %d or less: the API refuses the rest (429)", petra.RequestsPerMinute))
 		return
 	}
 	if !answered {

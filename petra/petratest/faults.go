@@ -18,7 +18,7 @@ const (
 	Status429     FaultKind = "status-429" // with a header only where Fault.RetryHeader is set
 	Status500     FaultKind = "status-500"
 	Status502     FaultKind = "status-502"
-	Status503     FaultKind = "status-503"
+	Status503     FaultKind = "status-503"     // likewise
 	Cut           FaultKind = "cut"            // the connection ends in the middle of the body
 	Slow          FaultKind = "slow"           // a good answer, byte by byte
 	Huge          FaultKind = "huge"           // a good answer behind more padding than a client should read
@@ -51,7 +51,7 @@ type Fault struct {
 	Times int                // how many requests fail; 0: until it is cleared
 
 	Body                    string        // what the status kinds, HTML and BadJSON send; default: a fitting text
-	RetryHeader, RetryValue string        // Status429: a header that names the wait
+	RetryHeader, RetryValue string        // of the status kinds: a header that names the wait
 	Location                string        // Redirect; default: a URL of a host that does not exist
 	Delay                   time.Duration // Slow: between two bytes; default 1 s
 	// Damage returns what goes out in place of element n of the list, DamageList

@@ -219,9 +219,11 @@ func TestFaultOfTenants(t *testing.T) {
 
 func TestFaultParameters(t *testing.T) {
 	api := NewAPI(smallWorld(), Options{Limit: -1})
-	api.SetFault(Fault{Kind: Status429, RetryHeader: "Retry-After", RetryValue: "7"})
-	if got := get(t, api, "/v1/tenants").Header.Get("Retry-After"); got != "7" {
-		t.Errorf("Retry-After %q", got)
+	for _, kind := range []FaultKind{Status429, Status503} {
+		api.SetFault(Fault{Kind: kind, RetryHeader: "Retry-After", RetryValue: "7"})
+		if got := get(t, api, "/v1/tenants").Header.Get("Retry-After"); got != "7" {
+			t.Errorf("%s: Retry-After %q", kind, got)
+		}
 	}
 	api.SetFault(Fault{Kind: Redirect, Location: "http://127.0.0.1:1/"})
 	if got := get(t, api, "/v1/tenants").Header.Get("Location"); got != "http://127.0.0.1:1/" {
