@@ -14,7 +14,7 @@ build: ## build the static binary petra_exporter
 
 .PHONY: test
 test: ## run the tests
-	go test ./...
+	go test -timeout 60m ./...
 
 .PHONY: fuzz
 fuzz: ## fuzz each target in turn, for FUZZTIME=10m each
@@ -33,7 +33,7 @@ fmt: ## format the code
 .PHONY: cover
 cover: ## show how much of each function the tests cover
 	mkdir -p .cache
-	go test -coverprofile=.cache/cover.out ./...
+	go test -timeout 60m -coverprofile=.cache/cover.out ./...
 	go tool cover -func=.cache/cover.out
 
 .PHONY: sim
@@ -66,20 +66,20 @@ rules: .cache/bin/promtool ## check and test the rules for Prometheus
 
 .PHONY: alertmanager
 alertmanager: .cache/bin/alertmanager .cache/bin/amtool ## check and test the configuration for Alertmanager
-	go -C tools/alertmanager test -count=1 ./...
+	go -C tools/alertmanager test -count=1 -timeout 60m ./...
 
 .PHONY: compose
 compose: .cache/bin/alertmanager .cache/bin/prometheus ## check the files for Docker Compose
-	go -C tools/compose test -count=1 ./...
+	go -C tools/compose test -count=1 -timeout 60m ./...
 
 .PHONY: e2e
 e2e: build .cache/bin/prometheus .cache/bin/alertmanager ## run all that is shipped together, an hour in a minute
 	mkdir -p .cache/e2e # the logs
-	go -C tools/e2e test -count=1 -timeout 8m -v -artifacts -outputdir=$(CURDIR)/.cache/e2e ./...
+	go -C tools/e2e test -count=1 -timeout 30m -v -artifacts -outputdir=$(CURDIR)/.cache/e2e ./...
 
 .PHONY: backfill
 backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history that is written with a real Prometheus
-	go -C tools/backfill test -count=1 ./...
+	go -C tools/backfill test -count=1 -timeout 60m ./...
 
 .PHONY: trydisk
 trydisk: build ## write a history to a disk that is full
@@ -87,7 +87,7 @@ trydisk: build ## write a history to a disk that is full
 
 .PHONY: helm
 helm: .cache/bin/helm .cache/bin/kubectl-validate ## check and test the Helm chart
-	go -C tools/helm test -count=1 ./...
+	go -C tools/helm test -count=1 -timeout 60m ./...
 
 .PHONY: generate
 generate: ## write what the Helm chart has of other files
@@ -170,13 +170,13 @@ dashboards: $(DASHBOARD_MODULES) ## make dashboards/*.json out of dashboards/src
 .PHONY: pictures
 pictures: $(DASHBOARD_MODULES) .cache/bin/prometheus ## draw the dashboards for docs/img, with Perses and Chromium
 	mkdir -p docs/img
-	go -C tools/dashboards test -count=1 -timeout 30m -run 'TestDashboards/(browser|dead)' . \
+	go -C tools/dashboards test -count=1 -timeout 90m -run 'TestDashboards/(browser|dead)' . \
 		-args -tenants=40 -incidents=2400 -pictures=$(CURDIR)/docs/img
 
 .PHONY: statuspage
 statuspage: ## look at /status in Chromium, at several sizes, with axe-core
 	npm --prefix tools/statuspage ci --no-audit --no-fund --loglevel=error
-	go -C tools/statuspage test -count=1 ./...
+	go -C tools/statuspage test -count=1 -timeout 60m ./...
 
 .PHONY: image
 image: ## build the container image; DOCKER=podman uses another engine
