@@ -41,33 +41,53 @@ func TestCommandHelp(t *testing.T) {
 // flag of another.
 func TestBadCommands(t *testing.T) {
 	t.Parallel()
+	const usage = "; usage: petra_exporter [help|serve|backfill|tenants|doctor] [--FLAG=VALUE ...]\n"
 	for args, want := range map[string]string{
-		"tenant":                              "unexpected tenant: there is no such command; there are help, serve, backfill, tenants, doctor",
-		"petra.yml":                           "unexpected petra.yml: there is no such command; ",
-		"--demo petra.yml tenants":            "unexpected petra.yml: there is no such command; ",
-		"tenants --format=xml":                `--format: "xml" is none of table, json, yaml`,
-		"tenants foo --demo":                  "unexpected foo: tenants takes flags only",
-		"tenants doctor":                      "unexpected doctor: tenants takes flags only",
-		"serve petra.yml":                     "unexpected petra.yml: serve takes flags only",
-		"backfill --output=x extra":           "unexpected extra: backfill takes flags only",
-		"tenants --web.listen-address=:1":     "unknown long flag '--web.listen-address': it is one of serve, not of tenants",
-		"tenants --config.check":              "unknown long flag '--config.check': it is one of serve, not of tenants",
-		"doctor --format=json":                "unknown long flag '--format': it is one of tenants, not of doctor",
-		"serve --no-force":                    "unknown long flag '--no-force': it is one of backfill, not of serve",
-		"doctor --prometheus.url=prometheus":  "--prometheus.url: must be a URL",
-		"--prometheus.url=http://x":           "unknown long flag '--prometheus.url': it is one of doctor; name that command before it",
-		"--output=x backfill":                 "unknown long flag '--output': it is one of backfill; name that command before it",
-		"--demo --format=json tenants":        "unknown long flag '--format': it is one of tenants; name that command before it",
-		"--config.check serve":                "unexpected serve: a command stands before the flags that not all commands have",
-		"--web.max-requests=1 tenants":        "unexpected tenants: a command stands before the flags that not all commands have",
-		"--outptu=x":                          "unknown long flag '--outptu'; see --help",
-		"backfill -x":                         "unknown short flag '-x'; see --help",
-		"tenants @missing":                    "failed to open arguments file \"missing\": open missing: no such file or directory\n",
+		"tenant":                             "unexpected tenant" + usage,
+		"petra.yml":                          "unexpected petra.yml" + usage,
+		"--demo petra.yml tenants":           "unexpected petra.yml" + usage,
+		"tenants --format=xml":               `--format: "xml" is none of table, json, yaml`,
+		"tenants foo --demo":                 "unexpected foo" + usage,
+		"tenants doctor":                     "unexpected doctor" + usage,
+		"serve petra.yml":                    "unexpected petra.yml" + usage,
+		"serve serve":                        "unexpected serve" + usage,
+		"backfill --output=x extra":          "unexpected extra" + usage,
+		"--config.check serve":               "unexpected serve" + usage,
+		"--web.max-requests=1 tenants":       "unexpected tenants" + usage,
+		"tenants --web.listen-address=:1":    "unknown long flag '--web.listen-address'; it is a flag of serve\n",
+		"tenants --config.check":             "unknown long flag '--config.check'; it is a flag of serve\n",
+		"tenants --no-config.check":          "unknown long flag '--no-config.check'; it is a flag of serve\n",
+		"doctor --format=json":               "unknown long flag '--format'; it is a flag of tenants\n",
+		"--prometheus.url=http://x":          "unknown long flag '--prometheus.url'; it is a flag of doctor\n",
+		"--output=x backfill":                "unknown long flag '--output'; it is a flag of backfill\n",
+		"--demo --format=json tenants":       "unknown long flag '--format'; it is a flag of tenants\n",
+		"--outptu=x":                         "unknown long flag '--outptu'; see --help\n",
+		"backfill -x":                        "unknown short flag '-x'; see --help\n",
+		"tenants @missing":                   "failed to open arguments file \"missing\": open missing: no such file or directory\n",
+		"doctor --prometheus.url=prometheus": "--prometheus.url: must be a URL",
+		"backfill":                           "required flag(s) '--output' not provided",
+
+		// A flag without its value is an error with and without a command.
+		"--config.file":                       "expected argument for flag '--config.file'\n",
+		"--config.file --config.check":        "expected argument for flag '--config.file'\n",
+		"--config.check --config.file":        "expected argument for flag '--config.file'\n",
+		"serve --config.file":                 "expected argument for flag '--config.file'\n",
+		"--config.file --demo":                "expected argument for flag '--config.file'\n",
+		"--petra.api-key-file":                "expected argument for flag '--petra.api-key-file'\n",
+		"--petra.tenant=A --log.level":        "expected argument for flag '--log.level'\n",
+		"--config.file tenants --log.level":   "expected argument for flag '--log.level'\n",
+		"--web.listen-address=:1 --log.level": "expected argument for flag '--log.level'\n",
+		"tenants --format":                    "expected argument for flag '--format'\n",
+		"tenants --config.file":               "expected argument for flag '--config.file'\n",
 		"backfill --output":                   "expected argument for flag '--output'\n",
 		"backfill --output --config.check":    "expected argument for flag '--output'\n",
-		"backfill --no-output=x":              "unknown long flag '--no-output'\n",
-		"backfill":                            "required flag(s) '--output' not provided",
-		"backfill --demo --output=":           "--output: must name a file, such as history.om",
+		"--config.file=":                      "--config.file: the value is empty; set one, or leave out the flag\n",
+		"--config.file= doctor":               "--config.file: the value is empty; set one, or leave out the flag\n",
+		"--petra.api-key-file=":               "--petra.api-key-file: the value is empty; set one, or leave out the flag\n",
+		"--state.file=":                       "--state.file: the value is empty; set one, or leave out the flag\n",
+		"--web.config.file=":                  "--web.config.file: the value is empty; set one, or leave out the flag\n",
+		"--log.level=":                        "--log.level: the value is empty; set one, or leave out the flag\n",
+		"backfill --demo --output=":           "--output: the value is empty; set one, or leave out the flag\n",
 		"doctor --petra.api-url=http://x.com": "",
 	} {
 		status, stdout, stderr := execute(t, keyEnv, strings.Fields(args)...)
@@ -79,8 +99,11 @@ func TestBadCommands(t *testing.T) {
 			t.Errorf("%s: status %d, want 1 and %q: %s%s", args, status, want, stdout, stderr)
 		}
 	}
-	if status, _, stderr := execute(t, nil, "serve", "--config.check"); status != 0 {
-		t.Errorf("serve with its flag: status %d: %s", status, stderr)
+	good := tempFile(t, "tenants", "") // a value may look like a command
+	for _, args := range [][]string{{"serve", "--config.check"}, {"--config.file", good, "--config.check"}, {"@" + tempFile(t, "arguments", "serve\n--config.check\n")}} {
+		if status, _, stderr := execute(t, nil, args...); status != 0 {
+			t.Errorf("%q: status %d: %s", args, status, stderr)
+		}
 	}
 }
 

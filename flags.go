@@ -52,41 +52,71 @@ func (v *namedValue) Set(text string) error {
 
 func (v *namedValue) String() string { return "" }
 
-// explain adds to an error of the command line what kingpin leaves out: a
-// command stands before the flags that it alone has, and where none stands it
-// is the default one.
-func explain(app *kingpin.Application, args []string, err error) error {
-	context, parseErr := app.ParseContext(args)
-	token := context.Peek()
-	if parseErr == nil || !strings.Contains(err.Error(), token.String()) {
-		return err // of a flag's value or a file of arguments, which it names
+// parse reads the command line. Where no command is named it is read as that of
+// serve. Kingpin's own default command is no help: it hides an error in a flag
+// that stands before any command, so that a flag without its value is ignored.
+func parse(app *kingpin.Application, args []string) (string, error) {
+	args, err := expand(args)
+	if err != nil {
+		return "", err
 	}
-	command := context.SelectedCommand.Model()
-	named := !command.Default || slices.Contains(args, command.Name) && token.Value != command.Name
-	switch {
-	case !token.IsFlag() && named:
-		return fmt.Errorf("%w: %s takes flags only", err, command.Name)
-	case !token.IsFlag() && app.GetCommand(token.Value) != nil:
-		return fmt.Errorf("%w: a command stands before the flags that not all commands have", err)
-	case !token.IsFlag():
-		var names []string
-		for _, c := range app.Model().Commands {
-			names = append(names, c.Name)
+	context, err := app.ParseContext(args)
+	if context.SelectedCommand == nil && !asksForHelp(context) {
+		args = append([]string{"serve"}, args...)
+		context, err = app.ParseContext(args)
+	}
+	if err != nil {
+		return "", explain(app, context.Peek().Value, err)
+	}
+	for _, element := range context.Elements {
+		if flag, ok := element.Clause.(*kingpin.FlagClause); ok && *element.Value == "" {
+			return "", fmt.Errorf("--%s: the value is empty; set one, or leave out the flag", flag.Model().Name)
 		}
-		return fmt.Errorf("%w: there is no such command; there are %s", err, strings.Join(names, ", "))
 	}
-	flag := strings.TrimPrefix(token.Value, "no-")
-	if app.GetFlag(flag) != nil || app.GetCommand(command.Name).GetFlag(flag) != nil {
-		return err // of a --no- that it does not have
+	return app.Parse(args)
+}
+
+// expand replaces each @FILE by the arguments in that file, as kingpin would at
+// every parse; but a pipe has its content only once.
+func expand(args []string) (expanded []string, err error) {
+	kingpin.EnableFileExpansion = false
+	for _, arg := range args {
+		inFile := []string{arg}
+		if file, ok := strings.CutPrefix(arg, "@"); ok {
+			if inFile, err = kingpin.ExpandArgsFromFile(file); err != nil {
+				return nil, err
+			}
+		}
+		expanded = append(expanded, inFile...)
 	}
+	return expanded, nil
+}
+
+// asksForHelp reports whether there is --help, or --help-long or --help-man.
+func asksForHelp(context *kingpin.ParseContext) bool {
+	return slices.ContainsFunc(context.Elements, func(e *kingpin.ParseElement) bool {
+		flag, ok := e.Clause.(*kingpin.FlagClause)
+		return ok && strings.HasPrefix(flag.Model().Name, "help")
+	})
+}
+
+// explain adds to an error of the command line what kingpin leaves out: where a
+// word may stand, and which command has a flag.
+func explain(app *kingpin.Application, token string, err error) error {
+	var commands, owners []string
 	for _, c := range app.Model().Commands {
-		switch {
-		case app.GetCommand(c.Name).GetFlag(flag) == nil:
-		case named:
-			return fmt.Errorf("%w: it is one of %s, not of %s", err, c.Name, command.Name)
-		default:
-			return fmt.Errorf("%w: it is one of %s; name that command before it", err, c.Name)
+		commands = append(commands, c.Name)
+		if app.GetCommand(c.Name).GetFlag(strings.TrimPrefix(token, "no-")) != nil {
+			owners = append(owners, c.Name)
 		}
 	}
-	return fmt.Errorf("%w; see --help", err)
+	switch {
+	case strings.HasPrefix(err.Error(), "unexpected "):
+		return fmt.Errorf("%w; usage: petra_exporter [%s] [--FLAG=VALUE ...]", err, strings.Join(commands, "|"))
+	case strings.HasPrefix(err.Error(), "unknown ") && owners != nil:
+		return fmt.Errorf("%w; it is a flag of %s", err, strings.Join(owners, ", "))
+	case strings.HasPrefix(err.Error(), "unknown "):
+		return fmt.Errorf("%w; see --help", err)
+	}
+	return err
 }

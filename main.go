@@ -30,9 +30,9 @@ import (
 //go:embed VERSION
 var release string
 
-// usage shows the flags of the default command too, since it needs no name.
+// usage shows the flags of serve too, since it needs no name.
 var usage = strings.Replace(kingpin.DefaultUsageTemplate, "{{.Help|Wrap 4}}\n", `{{.Help|Wrap 4}}
-{{if .Default}}
+{{if eq .Name "serve"}}
 {{.Flags|FlagsToTwoColumns|FormatTwoColumns}}{{end}}`, 1)
 
 func main() {
@@ -55,7 +55,7 @@ func run() int {
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
-	server := app.Command("serve", "Serve the metrics. It is what runs without a command.").Default()
+	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
 	check := server.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
 	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
@@ -82,10 +82,9 @@ func run() int {
 	prometheusURL := doctor.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
 
 	load := func() (*collector.Config, error) { return collector.LoadConfig(*file, overrides) }
-	command, err := app.Parse(os.Args[1:])
+	command, err := parse(app, os.Args[1:])
 	switch {
 	case err != nil:
-		err = explain(app, os.Args[1:], err)
 	case command == backfill.FullCommand():
 		err = b.Validate()
 	case command == server.FullCommand():
