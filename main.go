@@ -56,7 +56,7 @@ func run() int {
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
 	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
-	check := server.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
+	checkOnly := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
 	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
@@ -92,14 +92,14 @@ func run() int {
 	case command == doctor.FullCommand() && *prometheusURL != "":
 		err = inspect.CheckPrometheusURL(*prometheusURL)
 	}
-	if err == nil && *check {
-		_, err = load()
+	if err == nil && *checkOnly {
+		err = check(load, *stateFile)
 	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
 		return 1
-	case *check:
+	case *checkOnly:
 		return 0
 	}
 	logger, slogger := newLoggers(*logLevel, *logFormat)

@@ -67,18 +67,39 @@ func configure(ctx context.Context, c *collector.Collector, load func() (*collec
 	if err != nil {
 		return err
 	}
-	client, err := petra.NewClient(petra.ClientConfig{
-		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
-	})
+	client, err := newClient(cfg, c)
 	if err != nil {
-		return fmt.Errorf("api.tls_config: %w", err)
+		return err
 	}
 	if err := client.CheckKey(ctx); err != nil {
 		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
 	}
 	c.Configure(cfg, client)
 	return nil
+}
+
+func newClient(cfg *collector.Config, c *collector.Collector) (*petra.Client, error) {
+	client, err := petra.NewClient(petra.ClientConfig{
+		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
+		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("api.tls_config: %w", err)
+	}
+	return client, nil
+}
+
+// check does what a start does with the configuration and the files that it
+// names, but needs no key and writes nothing.
+func check(load func() (*collector.Config, error), stateFile string) error {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	if _, err := newClient(cfg, collector.New(context.Background(), log.NewNopLogger())); err != nil {
+		return err
+	}
+	return collector.CheckState(stateFile)
 }
 
 // reloader returns what configures anew, and does so at each SIGHUP too.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/common/config"
 )
@@ -93,7 +93,7 @@ func defaultConfig() *Config {
 func LoadConfig(file string, o Overrides) (*Config, error) {
 	cfg := defaultConfig()
 	if file != "" {
-		content, err := os.ReadFile(file)
+		content, err := regular.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("--config.file: %w", err)
 		}
@@ -102,7 +102,7 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 		}
 		if cfg.API.Key != nil && cfg.API.KeyFile == "" {
 			cfg.API.KeyFile = file // which has the key itself
-			cfg.API.Key = keyFrom{cfg.API.Key, "api.authorization of " + file}
+			cfg.API.Key = apiKey{cfg.API.Key, "api.authorization of " + file}
 		}
 	}
 	if o.APIURL != "" {
@@ -122,9 +122,12 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 	}
 	switch {
 	case o.APIKeyFile != "":
-		cfg.API.Key, cfg.API.KeyFile = config.NewFileSecret(o.APIKeyFile), o.APIKeyFile
+		if err := regular.Check(o.APIKeyFile); err != nil {
+			return nil, fmt.Errorf("--petra.api-key-file: %w", err)
+		}
+		cfg.API.Key, cfg.API.KeyFile = newKeyFile(o.APIKeyFile), o.APIKeyFile
 	case cfg.API.Key == nil && o.APIKey != "":
-		cfg.API.Key = keyFrom{config.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
+		cfg.API.Key = apiKey{config.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
 	}
 	if proxy := cfg.API.HTTP.ProxyURL.URL; cfg.API.URL.Scheme == "http" && proxy != nil && !loopback(proxy.Hostname()) {
 		return nil, errors.New("api.proxy_url: a proxy elsewhere would see the key of an http:// URL; use https://")
@@ -135,18 +138,10 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 			return nil, err
 		}
 		cfg.API, cfg.Tenants = defaultAPI(), nil
-		cfg.API.URL, cfg.API.Key = u, keyFrom{config.NewInlineSecret("demo"), "the demo"} // any key will do
+		cfg.API.URL, cfg.API.Key = u, apiKey{config.NewInlineSecret("demo"), "the demo"} // any key will do
 	}
 	return cfg, nil
 }
-
-// keyFrom is a key that says where it stands: an inline one says only that.
-type keyFrom struct {
-	config.SecretReader
-	place string
-}
-
-func (k keyFrom) Description() string { return k.place }
 
 // plain reports whether the tenants are few enough to read each whole at every
 // scrape.

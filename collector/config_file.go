@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 )
@@ -117,7 +118,10 @@ func (a *APIConfig) readAuthorization(n *yaml.Node, dir string) error {
 		return errors.New("must have either credentials_file or credentials")
 	case file != "":
 		a.KeyFile = config.JoinDir(dir, file)
-		a.Key = config.NewFileSecret(a.KeyFile)
+		a.Key = newKeyFile(a.KeyFile)
+		if err := regular.Check(a.KeyFile); err != nil {
+			return &keyError{lineOf(n, "credentials_file"), "credentials_file", err}
+		}
 	default:
 		a.Key = config.NewInlineSecret(key)
 	}
@@ -151,6 +155,11 @@ func (a *APIConfig) readTLS(n *yaml.Node, dir string) error {
 		return &keyError{lineOf(n, "max_version"), "max_version", errors.New("is below min_version")}
 	}
 	t.SetDirectory(dir)
+	for key, file := range map[string]string{"ca_file": t.CAFile, "cert_file": t.CertFile, "key_file": t.KeyFile} {
+		if err := regular.Check(file); err != nil {
+			return &keyError{lineOf(n, key), key, err}
+		}
+	}
 	return t.Validate()
 }
 

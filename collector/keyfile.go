@@ -1,13 +1,52 @@
 package collector
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/regular"
+	"github.com/prometheus/common/config"
 )
+
+// apiKey is a key, and where it is set. Wherever that is, white space around it
+// is none of it.
+type apiKey struct {
+	config.SecretReader
+	place string
+}
+
+func (k apiKey) Description() string { return k.place }
+
+func (k apiKey) Fetch(ctx context.Context) (string, error) {
+	key, err := k.SecretReader.Fetch(ctx)
+	key = strings.TrimSpace(key)
+	if n := len(key); err == nil && n > 1 && key[0] == key[n-1] && strings.ContainsRune("\"'`", rune(key[0])) {
+		return "", fmt.Errorf("%s has quotes around the key; remove them", k.place)
+	}
+	return key, err
+}
+
+// keyFile reads the key from a regular file at every request.
+type keyFile struct {
+	*config.FileSecret
+	path string
+}
+
+func newKeyFile(path string) config.SecretReader {
+	return apiKey{keyFile{config.NewFileSecret(path), path}, "file " + path}
+}
+
+func (f keyFile) Fetch(ctx context.Context) (string, error) {
+	if err := regular.Check(f.path); err != nil {
+		return "", err
+	}
+	return f.FileSecret.Fetch(ctx)
+}
 
 // keyFileSeen is the file with the key as it was when its mode was last looked
 // at, and for which configuration.

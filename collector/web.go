@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -42,7 +43,11 @@ func (o WebOptions) Validate() error {
 		return fmt.Errorf("--scrape.timeout-offset: %s is negative", o.TimeoutOffset)
 	}
 	if o.Toolkit != nil && o.Toolkit.WebConfigFile != nil {
-		if err := web.Validate(*o.Toolkit.WebConfigFile); err != nil {
+		err := regular.Check(*o.Toolkit.WebConfigFile)
+		if err == nil {
+			err = web.Validate(*o.Toolkit.WebConfigFile)
+		}
+		if err != nil {
 			return fmt.Errorf("--web.config.file: %w", err)
 		}
 	}
