@@ -13,14 +13,12 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/inspect"
-	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	sloggokit "github.com/tjhop/slog-gokit"
@@ -53,6 +51,8 @@ func run() int {
 	logLevel := oneOf(app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info"), "debug", "info", "warn", "error")
 	logFormat := oneOf(app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt"), "logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
+	demoTenants := new(int)
+	number(app.Flag("demo.tenants", fmt.Sprintf("Tenants of the simulated organization, from %d to %d.", minDemoTenants, maxDemoTenants)).Default(fmt.Sprint(minDemoTenants)), demoTenants)
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
 	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
@@ -92,6 +92,9 @@ func run() int {
 	case command == doctor.FullCommand() && *prometheusURL != "":
 		err = inspect.CheckPrometheusURL(*prometheusURL)
 	}
+	if err == nil {
+		err = checkDemo(*demo, *demoTenants)
+	}
 	if err == nil && *checkOnly {
 		err = check(load, *stateFile)
 	}
@@ -106,7 +109,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *demo {
-		api, err := petratest.NewServer(petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}))
+		api, err := serveDemo(*demoTenants)
 		if err != nil {
 			level.Error(logger).Log("msg", "the simulated API does not start", "err", err)
 			return 1

@@ -654,13 +654,29 @@ var flagTests = map[string]func(*testing.T){
 		file := tempFile(t, "petra.yml", "api: {url: 'http://127.0.0.1:1'}\ntenants: [{id: Nobody}]\nnative_histograms: true\n")
 		p := start(t, nil, "--demo", "--config.file="+file, "--petra.tenant=Nobody")
 		p.wantLine("petra_up 1", `petra_tenants{state="pending"} 0`, `petra_tenants{state="complete"} 8`)
-		if a := p.get("/status"); a.code != http.StatusOK || strings.Count(a.body, "</code></td><td>yes</td>") != 8 {
+		if a := p.get("/status"); a.code != http.StatusOK || strings.Count(a.body, "</code></td><td>yes</td>") != 8 || !strings.Contains(a.body, "All data is simulated") || !strings.Contains(a.body, "Nothing: every tenant is read and fresh.") {
 			t.Errorf("status %d: %s", a.code, a.body)
+		}
+		if a := p.get("/"); !strings.Contains(a.body, "All data is simulated") {
+			t.Errorf("the landing page does not say that the data is simulated: %s", a.body)
+		}
+		local := strings.Replace(p.url, "127.0.0.1", "localhost", 1)
+		for _, want := range []string{"all data is simulated", " home=" + local + "/ metrics=" + local + "/metrics status=" + local + "/status"} {
+			if !strings.Contains(p.log.String(), want) {
+				t.Errorf("the log lacks %q", want)
+			}
+		}
+		if strings.Contains(p.log.String(), "level=warn") || strings.Contains(p.log.String(), "level=error") {
+			t.Error("a warning in the log")
 		}
 		p.signal(os.Interrupt.(syscall.Signal))
 		if status := p.wait(); status != 0 {
 			t.Errorf("status %d", status)
 		}
+	},
+	"demo.tenants": func(t *testing.T) {
+		p := start(t, nil, "--demo", "--demo.tenants=40")
+		p.wantLine("petra_up 1", `petra_tenants{state="complete"} 40`)
 	},
 }
 

@@ -44,6 +44,10 @@ func serve(ctx context.Context, o collector.WebOptions, load func() (*collector.
 		return err
 	}
 	server := collector.NewServer(handler, slog.NewLogLogger(slogger.Handler(), slog.LevelWarn))
+	if c.Simulated() {
+		level.Info(logger).Log("msg", "demo: all data is simulated")
+		server.BaseContext = announceDemo(logger, o.TelemetryPath)
+	}
 	tasks.Go(c.Run)
 	tasks.Go(func() {
 		<-ctx.Done()

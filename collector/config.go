@@ -39,6 +39,8 @@ type Config struct {
 	// MaxRecentIncidents is how many recent incidents have series, in all.
 	MaxRecentIncidents int
 	NativeHistograms   bool
+	// Simulated says that the data is made up.
+	Simulated bool
 	// OpenIncidentUser publishes user names, which are personal data.
 	OpenIncidentUser bool
 }
@@ -137,7 +139,10 @@ func LoadConfig(file string, o Overrides) (*Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.API, cfg.Tenants = defaultAPI(), nil
+		cfg.API, cfg.Tenants, cfg.Simulated = defaultAPI(), nil, true
+		if meaning, _ := cfg.Meaning("ACTIVE"); meaning == meaningUnknown { // so that a demo begins with nothing wrong
+			cfg.OpenStatuses = append(cfg.OpenStatuses, "ACTIVE")
+		}
 		cfg.API.URL, cfg.API.Key = u, apiKey{config.NewInlineSecret("demo"), "the demo"} // any key will do
 	}
 	return cfg, nil

@@ -56,9 +56,13 @@ func (o WebOptions) Validate() error {
 
 // Handler serves all that the exporter serves.
 func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.Handler, error) {
+	description := "Prometheus exporter for Petra Security's incidents"
+	if c.Simulated() {
+		description += ". All data is simulated: this exporter runs with --demo."
+	}
 	landing, err := web.NewLandingPage(web.LandingConfig{
 		Name:        "Petra exporter",
-		Description: "Prometheus exporter for Petra Security's incidents",
+		Description: description,
 		Version:     version.Info(),
 		Profiling:   "false",
 		Links: []web.LandingLinks{
