@@ -82,7 +82,7 @@ backfill: build .cache/bin/promtool .cache/bin/prometheus ## check the history t
 	go -C tools/backfill test -count=1 -timeout 60m ./...
 
 .PHONY: trydisk
-trydisk: build ## write a history to a disk that is full
+trydisk: build ## write to a disk that is full, and to a file that is a mount
 	tools/trydisk
 
 .PHONY: helm

@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
@@ -21,7 +20,6 @@ import (
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
-	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/common/version"
 	sloggokit "github.com/tjhop/slog-gokit"
 )
@@ -70,6 +68,8 @@ func run() int {
 	logLevel := oneOf(app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info"), "debug", "info", "warn", "error")
 	logFormat := oneOf(app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt"), "logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
+	demoTenants := new(int)
+	number(app.Flag("demo.tenants", fmt.Sprintf("Tenants of the simulated organization, from %d to %d.", minDemoTenants, maxDemoTenants)).Default(fmt.Sprint(minDemoTenants)), demoTenants)
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
 	// In the order of --help.
@@ -81,6 +81,9 @@ func run() int {
 	}
 	name, err := parse(app, os.Args[1:])
 	c, done := commands[name], false
+	if err == nil {
+		err = checkDemo(*demo, *demoTenants)
+	}
 	if err == nil {
 		done, err = c.check()
 	}
@@ -95,7 +98,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *demo {
-		api, err := petratest.NewServer(petratest.NewAPI(petratest.Demo(time.Now()), petratest.Options{}))
+		api, err := serveDemo(*demoTenants)
 		if err != nil {
 			return p.ended("the simulated API does not start", err)
 		}
@@ -129,18 +132,26 @@ func (p *program) configure(ctx context.Context, c *collector.Collector) error {
 	if err != nil {
 		return err
 	}
-	client, err := petra.NewClient(petra.ClientConfig{
-		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
-	})
+	client, err := newClient(cfg, c)
 	if err != nil {
-		return fmt.Errorf("api.tls_config: %w", err)
+		return err
 	}
 	if err := client.CheckKey(ctx); err != nil {
 		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
 	}
 	c.Configure(cfg, client)
 	return nil
+}
+
+func newClient(cfg *config.Config, c *collector.Collector) (*petra.Client, error) {
+	client, err := petra.NewClient(petra.ClientConfig{
+		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
+		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("api.tls_config: %w", err)
+	}
+	return client, nil
 }
 
 // newLoggers returns the program's logger and one for exporter-toolkit, which

@@ -357,7 +357,7 @@ var flagTests = map[string]func(*testing.T){
 		missing := filepath.Join(t.TempDir(), "missing.yml")
 		for name, c := range map[string]struct{ file, want string }{
 			"missing": {missing, "--config.file: open " + missing + ": no such file or directory"},
-			"folder":  {filepath.Dir(missing), "--config.file: read " + filepath.Dir(missing) + ": is a directory"},
+			"folder":  {filepath.Dir(missing), "--config.file: " + filepath.Dir(missing) + " is a directory, not a regular file"},
 			"bad":     {writeFile(t, missing+".bad", "since: 2025-01-01\nmax_staleness: 1s\n"), missing + ".bad:2: max_staleness: "},
 		} {
 			if status, _, stderr := execute(t, keyEnv, "--config.file="+c.file); status != 1 || !strings.Contains(stderr, c.want) {
@@ -366,12 +366,23 @@ var flagTests = map[string]func(*testing.T){
 		}
 	},
 	"config.check": func(t *testing.T) {
-		// A FIFO that is opened would never be closed.
-		fifo := filepath.Join(t.TempDir(), "fifo")
-		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		// To open a pipe that nobody writes to would take for ever.
+		dir := t.TempDir()
+		pipe, missing, state := filepath.Join(dir, "pipe"), filepath.Join(dir, "missing"), filepath.Join(dir, "state.json")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		good := tempFile(t, "good.yml", "api: {authorization: {credentials_file: "+fifo+"}}\n")
+		certificate(t, dir)
+		notPEM := writeFile(t, filepath.Join(dir, "not-pem"), "x")
+		yaml := func(content string) []string {
+			return []string{"--config.file=" + writeFile(t, filepath.Join(t.TempDir(), "petra.yml"), content)}
+		}
+		api := func(content string) []string { return yaml("api: {" + content + "}\n") }
+		tlsConfig := func(content string) []string { return api("tls_config: {" + content + "}") }
+		webTLS := func(cert, key string) []string {
+			return []string{"--web.config.file=" + tempFile(t, "web.yml", "tls_server_config: {cert_file: "+cert+", key_file: "+key+"}\n")}
+		}
+		cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 		bad := tempFile(t, "bad.yml", "\nsince: soon\n")
 		for name, c := range map[string]struct {
 			args   []string
@@ -379,8 +390,30 @@ var flagTests = map[string]func(*testing.T){
 			stderr string
 		}{
 			"nothing":           {nil, 0, ""},
-			"good file":         {[]string{"--config.file=" + good}, 0, ""},
-			"key file":          {[]string{"--petra.api-key-file=" + fifo}, 0, ""},
+			"missing key file":  {[]string{"--petra.api-key-file=" + missing}, 0, ""},
+			"missing key, file": {api("authorization: {credentials_file: " + missing + "}"), 0, ""},
+			"pipe as key":       {[]string{"--petra.api-key-file=" + pipe}, 1, "--petra.api-key-file: " + pipe + " is a pipe, not a regular file"},
+			"pipe as key, file": {api("authorization: {credentials_file: " + pipe + "}"), 1, "petra.yml:1: api.authorization.credentials_file: " + pipe + " is a pipe"},
+			"folder as key":     {[]string{"--petra.api-key-file=" + dir}, 1, "--petra.api-key-file: " + dir + " is a directory"},
+			"pipe as file":      {[]string{"--config.file=" + pipe}, 1, "--config.file: " + pipe + " is a pipe"},
+			"device as file":    {[]string{"--config.file=/dev/null"}, 1, "--config.file: /dev/null is a device"},
+			"pipe as state":     {[]string{"--state.file=" + pipe}, 1, "--state.file: " + pipe + " is a pipe"},
+			"folder as state":   {[]string{"--state.file=" + dir}, 1, "--state.file: " + dir + " is a directory"},
+			"key as state":      {[]string{"--state.file=" + key}, 1, "--state.file: " + key + " is not a state file"},
+			"new state":         {[]string{"--state.file=" + state}, 0, ""},
+			"TLS":               {tlsConfig("ca_file: " + cert + ", cert_file: " + cert + ", key_file: " + key), 0, ""},
+			"missing CA":        {tlsConfig("ca_file: " + missing), 1, "api.tls_config: unable to read CA cert: unable to read file " + missing},
+			"bad CA":            {tlsConfig("ca_file: " + notPEM), 1, "api.tls_config: unable to use specified CA cert file " + notPEM},
+			"bad inline CA":     {tlsConfig("ca: x"), 1, "api.tls_config: unable to use specified CA cert inline"},
+			"pipe as CA":        {tlsConfig("ca_file: " + pipe), 1, "api.tls_config.ca_file: " + pipe + " is a pipe"},
+			"missing cert":      {tlsConfig("cert_file: " + missing + ", key_file: " + key), 1, "api.tls_config: unable to read specified client cert: unable to read file " + missing},
+			"bad cert":          {tlsConfig("cert_file: " + notPEM + ", key_file: " + key), 1, "api.tls_config: unable to use specified client cert (file " + notPEM},
+			"missing TLS key":   {tlsConfig("cert_file: " + cert + ", key_file: " + missing), 1, "api.tls_config: unable to read specified client key: unable to read file " + missing},
+			"bad TLS key":       {tlsConfig("cert_file: " + cert + ", key_file: " + cert), 1, "api.tls_config: unable to use specified client cert (file " + cert},
+			"web TLS":           {webTLS(cert, key), 0, ""},
+			"web, missing cert": {webTLS(missing, key), 1, "--web.config.file: failed to read cert_file (" + missing},
+			"web, bad key":      {webTLS(cert, notPEM), 1, "--web.config.file: failed to load X509KeyPair: tls: "},
+			"pipe for web":      {[]string{"--web.config.file=" + pipe}, 1, "--web.config.file: " + pipe + " is a pipe"},
 			"demo":              {[]string{"--demo"}, 0, ""},
 			"bad file":          {[]string{"--config.file=" + bad}, 1, bad + `:2: since: "soon" is no date`},
 			"missing file":      {[]string{"--config.file=" + bad + ".not"}, 1, "--config.file: open "},
@@ -403,6 +436,9 @@ var flagTests = map[string]func(*testing.T){
 			if status != c.status || (stderr == "") != (status == 0) || !strings.Contains(stderr, c.stderr) || strings.Count(stderr, "\n") > 2 {
 				t.Errorf("%s: status %d, want %d and %q: %s", name, status, c.status, c.stderr, stderr)
 			}
+		}
+		if _, err := os.Stat(state); err == nil {
+			t.Error("the check wrote the state file")
 		}
 	},
 	"petra.api-key-file": func(t *testing.T) {
@@ -618,13 +654,29 @@ var flagTests = map[string]func(*testing.T){
 		file := tempFile(t, "petra.yml", "api: {url: 'http://127.0.0.1:1'}\ntenants: [{id: Nobody}]\nnative_histograms: true\n")
 		p := start(t, nil, "--demo", "--config.file="+file, "--petra.tenant=Nobody")
 		p.wantLine("petra_up 1", `petra_tenants{state="pending"} 0`, `petra_tenants{state="complete"} 8`)
-		if a := p.get("/status"); a.code != http.StatusOK || strings.Count(a.body, "</code></td><td>yes</td>") != 8 {
+		if a := p.get("/status"); a.code != http.StatusOK || strings.Count(a.body, "</code></td><td>yes</td>") != 8 || !strings.Contains(a.body, "All data is simulated") || !strings.Contains(a.body, "Nothing: every tenant is read and fresh.") {
 			t.Errorf("status %d: %s", a.code, a.body)
+		}
+		if a := p.get("/"); !strings.Contains(a.body, "All data is simulated") {
+			t.Errorf("the landing page does not say that the data is simulated: %s", a.body)
+		}
+		local := strings.Replace(p.url, "127.0.0.1", "localhost", 1)
+		for _, want := range []string{"all data is simulated", " home=" + local + "/ metrics=" + local + "/metrics status=" + local + "/status"} {
+			if !strings.Contains(p.log.String(), want) {
+				t.Errorf("the log lacks %q", want)
+			}
+		}
+		if strings.Contains(p.log.String(), "level=warn") || strings.Contains(p.log.String(), "level=error") {
+			t.Error("a warning in the log")
 		}
 		p.signal(os.Interrupt.(syscall.Signal))
 		if status := p.wait(); status != 0 {
 			t.Errorf("status %d", status)
 		}
+	},
+	"demo.tenants": func(t *testing.T) {
+		p := start(t, nil, "--demo", "--demo.tenants=40")
+		p.wantLine("petra_up 1", `petra_tenants{state="complete"} 40`)
 	},
 }
 
@@ -824,15 +876,19 @@ func TestKeys(t *testing.T) {
 		args   []string
 		reason string
 	}{
-		"none":             {nil, nil, "no usable API key" + advice},
-		"empty variable":   {[]string{"PETRA_API_KEY="}, nil, "no usable API key" + advice},
-		"broken variable":  {[]string{"PETRA_API_KEY=" + badKey + " x"}, nil, "no usable API key: PETRA_API_KEY holds a space, a line break or another character that no key has" + advice},
-		"missing file":     {keyEnv, []string{"--petra.api-key-file=" + missing}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
-		"empty file":       {keyEnv, []string{"--petra.api-key-file=" + empty}, "no usable API key: file " + empty + " is empty" + advice},
-		"unreadable file":  {keyEnv, []string{"--petra.api-key-file=" + dir}, "no usable API key: unable to read file " + dir + ": read " + dir + ": is a directory" + advice},
-		"two lines":        {keyEnv, []string{"--petra.api-key-file=" + broken}, "no usable API key: file " + broken + " holds a space, a line break or another character that no key has" + advice},
-		"missing by file":  {keyEnv, []string{"--config.file=" + inConfig}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
-		"not even in demo": {nil, []string{"--demo", "--config.file=" + missing}, "--config.file: open " + missing},
+		"none":                    {nil, nil, "no usable API key" + advice},
+		"empty variable":          {[]string{"PETRA_API_KEY="}, nil, "no usable API key" + advice},
+		"broken variable":         {[]string{"PETRA_API_KEY=" + badKey + " x"}, nil, "no usable API key: PETRA_API_KEY holds a space, a line break or another character that no key has" + advice},
+		"quoted variable":         {[]string{"PETRA_API_KEY=\"" + badKey + "\"\n"}, nil, "no usable API key: PETRA_API_KEY has quotes around the key; remove them" + advice},
+		"quoted in a file":        {nil, []string{"--petra.api-key-file=" + writeFile(t, filepath.Join(dir, "quoted"), "'"+badKey+"'\n")}, "no usable API key: file " + filepath.Join(dir, "quoted") + " has quotes around the key; remove them" + advice},
+		"quoted by configuration": {nil, []string{"--config.file=" + writeFile(t, filepath.Join(dir, "quoted.yml"), "api: {authorization: {credentials: '\""+badKey+"\"'}}")}, "no usable API key: api.authorization of " + filepath.Join(dir, "quoted.yml") + " has quotes around the key; remove them" + advice},
+		"space variable":          {[]string{"PETRA_API_KEY= \n"}, nil, "no usable API key: PETRA_API_KEY is empty" + advice},
+		"missing file":            {keyEnv, []string{"--petra.api-key-file=" + missing}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
+		"empty file":              {keyEnv, []string{"--petra.api-key-file=" + empty}, "no usable API key: file " + empty + " is empty" + advice},
+		"unreadable file":         {keyEnv, []string{"--petra.api-key-file=" + dir}, "--petra.api-key-file: " + dir + " is a directory, not a regular file"},
+		"two lines":               {keyEnv, []string{"--petra.api-key-file=" + broken}, "no usable API key: file " + broken + " holds a space, a line break or another character that no key has" + advice},
+		"missing by file":         {keyEnv, []string{"--config.file=" + inConfig}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
+		"not even in demo":        {nil, []string{"--demo", "--config.file=" + missing}, "--config.file: open " + missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -845,12 +901,39 @@ func TestKeys(t *testing.T) {
 	t.Run("of the environment", func(t *testing.T) {
 		t.Parallel()
 		_, url := newAPI(t)
-		start(t, keyEnv, "--petra.api-url="+url).wantLine("petra_up 1")
+		start(t, []string{"PETRA_API_KEY=" + goodKey + "\r\n"}, "--petra.api-url="+url).wantLine("petra_up 1")
+	})
+	t.Run("pipes", func(t *testing.T) {
+		t.Parallel()
+		_, url := newAPI(t)
+		dir := t.TempDir()
+		pipe := filepath.Join(dir, "pipe")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		inFile := writeFile(t, filepath.Join(dir, "petra.yml"), "api: {authorization: {credentials_file: pipe}}")
+		for _, arg := range []string{"--petra.api-key-file=" + pipe, "--config.file=" + pipe, "--config.file=" + inFile, "--state.file=" + pipe, "--web.config.file=" + pipe} {
+			if status, _, stderr := execute(t, keyEnv, arg, "--petra.api-url="+url, "--web.listen-address=127.0.0.1:0"); status != 1 || !strings.Contains(stderr, pipe+" is a pipe, not a regular file") {
+				t.Errorf("%s: status %d: %s", arg, status, stderr)
+			}
+		}
+		// A key file that turns into a pipe does not hang a running exporter.
+		key := writeFile(t, filepath.Join(dir, "key"), goodKey)
+		p := start(t, nil, "--petra.api-key-file="+key, "--config.file="+tempFile(t, "petra.yml", often), "--petra.api-url="+url)
+		p.wantLine("petra_up 1")
+		if err := os.Rename(pipe, key); err != nil {
+			t.Fatal(err)
+		}
+		p.eventually("the pipe is refused", func() bool { return hasLine(p.scrape(), "petra_up 0") })
+		p.signal(syscall.SIGTERM)
+		if status := p.wait(); status != 0 || !strings.Contains(p.log.String(), key+" is a pipe, not a regular file") {
+			t.Errorf("status %d", status)
+		}
 	})
 	t.Run("of the configuration before the environment", func(t *testing.T) {
 		t.Parallel()
 		_, url := newAPI(t)
-		file := tempFile(t, "petra.yml", "api: {authorization: {credentials: "+goodKey+"}}")
+		file := tempFile(t, "petra.yml", "api:\n  authorization:\n    credentials: |\n      "+goodKey+"\n")
 		start(t, []string{"PETRA_API_KEY=" + badKey}, "--petra.api-url="+url, "--config.file="+file).wantLine("petra_up 1")
 	})
 }

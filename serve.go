@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/go-kit/log"
 	"log/slog"
 	"net/http"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
-	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -25,7 +25,7 @@ import (
 
 func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) command {
 	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
-	check := server.Flag("config.check", "Check the configuration and the flags, and exit.").Bool()
+	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
 	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
@@ -35,12 +35,7 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	return command{
 		check: func() (done bool, err error) {
 			if err = o.Validate(); err == nil && *check {
-				var cfg *config.Config
-				if cfg, err = p.load(); err == nil {
-					for _, warning := range cfg.Warnings() {
-						fmt.Fprintf(os.Stderr, "petra_exporter: warning: %s\n", warning)
-					}
-				}
+				err = p.check(*stateFile)
 			}
 			return *check, err
 		},
@@ -48,6 +43,22 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 			return p.ended("petra_exporter cannot run", p.serve(ctx, o, *stateFile, hangups))
 		},
 	}
+}
+
+// check does what a start does with the configuration and the files that it
+// names, but needs no key and writes nothing.
+func (p *program) check(stateFile string) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings() {
+		fmt.Fprintf(os.Stderr, "petra_exporter: warning: %s\n", warning)
+	}
+	if _, err := newClient(cfg, collector.New(context.Background(), log.NewNopLogger())); err != nil {
+		return err
+	}
+	return collector.CheckState(stateFile)
 }
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
@@ -74,6 +85,10 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 		return err
 	}
 	server := collector.NewServer(handler, slog.NewLogLogger(p.slogger.Handler(), slog.LevelWarn))
+	if c.Simulated() {
+		level.Info(p.logger).Log("msg", "demo: all data is simulated")
+		server.BaseContext = announceDemo(p.logger, o.TelemetryPath)
+	}
 	tasks.Go(c.Run)
 	tasks.Go(func() {
 		for {

@@ -94,6 +94,13 @@ func (c *Collector) ConfigureFailed() {
 	c.metrics.reloadSuccessful.Set(0)
 }
 
+// Simulated reports whether the data is made up.
+func (c *Collector) Simulated() bool {
+	c.refresher.mu.Lock()
+	defer c.refresher.mu.Unlock()
+	return c.refresher.cfg != nil && c.refresher.cfg.Simulated
+}
+
 // Run makes the first refresh, and whole reads beside the scrapes, until the
 // context of New ends and nothing is asked any more.
 func (c *Collector) Run() {

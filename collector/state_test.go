@@ -200,7 +200,7 @@ func TestUnusableStateFile(t *testing.T) {
 		"another API": {with("api_url", "https://api.example.com"), "of another API, https://api.example.com"},
 		"cut":         {func(_ *testing.T, b []byte) []byte { return b[:len(b)/2] }, "not a whole state file"},
 		"empty":       {func(*testing.T, []byte) []byte { return nil }, "not a whole state file"},
-		"no JSON":     {func(*testing.T, []byte) []byte { return []byte("x") }, "not a whole state file"},
+		"zeros":       {func(_ *testing.T, b []byte) []byte { return make([]byte, len(b)) }, "not a whole state file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

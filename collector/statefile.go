@@ -1,19 +1,23 @@
 package collector
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
 	"github.com/gofrs/flock"
 	"github.com/moby/sys/atomicwriter"
+	"github.com/moby/sys/mountinfo"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -22,8 +26,9 @@ const saveEvery = time.Minute
 
 // stateFile is where what is known outlives the process.
 type stateFile struct {
-	path string
-	lock *flock.Flock
+	path    string
+	lock    *flock.Flock
+	content []byte // as it was found; nil where there was none
 	// Of the last try to write it:
 	tried   bool
 	err     error
@@ -32,12 +37,18 @@ type stateFile struct {
 
 // OpenState makes the collector keep what is known in a file, and begin with
 // what stands in it; it is called before the first [Collector.Configure]. An
-// empty path means no file. It
-// returns an error where another process uses the file, or where none can be
-// written.
+// empty path means no file. It returns an error where the path names anything
+// but a state file, another process uses it, or none can be written.
 func (c *Collector) OpenState(path string) error {
 	if path == "" {
 		return nil
+	}
+	path, err := stateTarget(path)
+	if err == nil {
+		err = regular.Check(path + ".lock")
+	}
+	if err != nil {
+		return fmt.Errorf("--state.file: %w", err)
 	}
 	// Another name than the file's, which is replaced at each write.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
@@ -48,46 +59,117 @@ func (c *Collector) OpenState(path string) error {
 	if !locked {
 		return fmt.Errorf("--state.file: %s is in use by another process", path)
 	}
-	if err := prepareFolder(path); err != nil {
+	content, err := stateContent(path)
+	if err == nil {
+		err = prepareFolder(path)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("--state.file: %w", err), lock.Unlock())
 	}
-	c.refresher.state = &stateFile{path: path, lock: lock}
+	c.refresher.state = &stateFile{path: path, lock: lock, content: content}
 	return nil
+}
+
+// CheckState returns the error of [Collector.OpenState] as far as it can be
+// found without a write. A state file in use is fine.
+func CheckState(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := stateTarget(path); err != nil {
+		return fmt.Errorf("--state.file: %w", err)
+	}
+	return nil
+}
+
+// stateTarget returns the file to replace at each write: that behind a symbolic
+// link, which would itself be replaced otherwise.
+func stateTarget(path string) (string, error) {
+	target, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if link, err := os.Readlink(path); err == nil {
+			return "", fmt.Errorf("%s is a symbolic link to %s, which does not exist; name the file itself", path, link)
+		}
+		if strings.HasSuffix(path, string(filepath.Separator)) {
+			return "", fmt.Errorf("%s names a directory; name a file in it, such as %s", path, filepath.Join(path, "state.json"))
+		}
+		_, err = os.Stat(filepath.Dir(path))
+		return path, err // no file yet
+	}
+	if err == nil {
+		_, err = stateContent(target)
+	}
+	if err != nil {
+		return "", err
+	}
+	if mounted, err := mountinfo.Mounted(target); err == nil && mounted {
+		return "", fmt.Errorf("%s is a mount of its own, and so cannot be replaced; mount its directory instead", path)
+	}
+	return target, nil
+}
+
+// stateContent reads a state file, whole or not. One that another program wrote
+// is an error: it must not be set aside.
+func stateContent(path string) ([]byte, error) {
+	content, err := regular.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	begin, begun := []byte(`{"version":`), bytes.Trim(content, "\x00") // zeros: after a crash of the machine
+	n := min(len(begin), len(begun))
+	if !bytes.Equal(begin[:n], begun[:n]) && !bytes.Contains(content, []byte(`"api_url":`)) {
+		return nil, fmt.Errorf("%s is not a state file; name another file, or remove this one", path)
+	}
+	return content, nil
 }
 
 // prepareFolder removes what a killed process may have left of a write, and
 // finds out whether one can be begun: a lock that is there already can be taken
 // in a folder that is read-only too.
 func prepareFolder(path string) error {
-	dir, begun := filepath.Dir(path), ".tmp-"+filepath.Base(path) // as atomicwriter names it
+	dir, base := filepath.Split(path)
+	dir = filepath.Clean(dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), begun) {
+		// Of state1, .tmp-state123 may be what another process writes.
+		mayBeOthers := slices.ContainsFunc(entries, func(other fs.DirEntry) bool {
+			name, locked := strings.CutSuffix(other.Name(), ".lock")
+			return locked && name != base && begunFor(name, entry)
+		})
+		if begunFor(base, entry) && !mayBeOthers {
 			_ = os.Remove(filepath.Join(dir, entry.Name()))
 		}
 	}
-	probe, err := os.CreateTemp(dir, begun)
+	probe, err := os.CreateTemp(dir, ".tmp-"+base)
 	if err != nil {
 		return err
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
+// begunFor reports whether a file has the name that atomicwriter gives to the
+// unfinished one of base.
+func begunFor(base string, entry fs.DirEntry) bool {
+	digits, ok := strings.CutPrefix(entry.Name(), ".tmp-"+base)
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == "" && entry.Type().IsRegular()
+}
+
 // loadState returns a store with what stands in the state file, or an empty
 // one. A file that cannot be used is set aside.
 func (r *refresher) loadState(cfg *config.Config) *store {
 	s := newStore()
-	content, err := os.ReadFile(r.state.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	content := r.state.content
+	r.state.content = nil
+	if content == nil {
 		return s
 	}
-	var saved *savedState
-	if err == nil {
-		saved, err = readState(content, cfg.API.URL.String())
-	}
+	saved, err := readState(content, cfg.API.URL.String())
 	if err != nil {
 		bad := r.state.path + ".bad"
 		level.Warn(r.logger).Log("msg", "the state file cannot be used; set aside, and starting without", "file", r.state.path, "as", bad, "err", err)

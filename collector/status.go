@@ -38,6 +38,7 @@ type statusPage struct {
 	CSS                         template.CSS
 	JS                          template.JS
 	Now                         string
+	Simulated                   bool
 	Problems                    []string // what is wrong, the worst first
 	Complete, Pending, Stale    int      // tenants
 	Paused                      int      // of these
@@ -108,7 +109,7 @@ func (c *Collector) StatusHandler() http.Handler {
 
 func (c *Collector) status(now time.Time) statusPage {
 	r := c.refresher
-	page := statusPage{CSS: template.CSS(statusCSS), JS: template.JS(statusJS), Now: now.UTC().Format(time.RFC3339)} //nolint:gosec // our own files
+	page := statusPage{CSS: template.CSS(statusCSS), JS: template.JS(statusJS), Now: now.UTC().Format(time.RFC3339), Simulated: c.Simulated()} //nolint:gosec // our own files
 	r.mu.Lock()
 	store := r.store
 	for _, route := range petra.Routes() {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -42,7 +43,11 @@ func (o WebOptions) Validate() error {
 		return fmt.Errorf("--scrape.timeout-offset: %s is negative", o.TimeoutOffset)
 	}
 	if o.Toolkit != nil && o.Toolkit.WebConfigFile != nil {
-		if err := web.Validate(*o.Toolkit.WebConfigFile); err != nil {
+		err := regular.Check(*o.Toolkit.WebConfigFile)
+		if err == nil {
+			err = web.Validate(*o.Toolkit.WebConfigFile)
+		}
+		if err != nil {
 			return fmt.Errorf("--web.config.file: %w", err)
 		}
 	}
@@ -51,9 +56,13 @@ func (o WebOptions) Validate() error {
 
 // Handler serves all that the exporter serves.
 func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.Handler, error) {
+	description := "Prometheus exporter for Petra Security's incidents"
+	if c.Simulated() {
+		description += ". All data is simulated: this exporter runs with --demo."
+	}
 	landing, err := web.NewLandingPage(web.LandingConfig{
 		Name:        "Petra exporter",
-		Description: "Prometheus exporter for Petra Security's incidents",
+		Description: description,
 		Version:     version.Info(),
 		Profiling:   "false",
 		Links: []web.LandingLinks{

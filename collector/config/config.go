@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/petra-exporter/petra_exporter/petra"
 	commoncfg "github.com/prometheus/common/config"
 )
@@ -40,6 +40,8 @@ type Config struct {
 	// MaxRecentIncidents is how many recent incidents have series, in all.
 	MaxRecentIncidents int
 	NativeHistograms   bool
+	// Simulated says that the data is made up.
+	Simulated bool
 	// OpenIncidentUser publishes user names, which are personal data.
 	OpenIncidentUser bool
 }
@@ -94,7 +96,7 @@ func defaultConfig() *Config {
 func Load(file string, o Overrides) (*Config, error) {
 	cfg := defaultConfig()
 	if file != "" {
-		content, err := os.ReadFile(file)
+		content, err := regular.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("--config.file: %w", err)
 		}
@@ -103,7 +105,7 @@ func Load(file string, o Overrides) (*Config, error) {
 		}
 		if cfg.API.Key != nil && cfg.API.KeyFile == "" {
 			cfg.API.KeyFile = file // which has the key itself
-			cfg.API.Key = keyFrom{cfg.API.Key, "api.authorization of " + file}
+			cfg.API.Key = apiKey{cfg.API.Key, "api.authorization of " + file}
 		}
 	}
 	if o.APIURL != "" {
@@ -123,9 +125,12 @@ func Load(file string, o Overrides) (*Config, error) {
 	}
 	switch {
 	case o.APIKeyFile != "":
-		cfg.API.Key, cfg.API.KeyFile = commoncfg.NewFileSecret(o.APIKeyFile), o.APIKeyFile
+		if err := regular.Check(o.APIKeyFile); err != nil {
+			return nil, fmt.Errorf("--petra.api-key-file: %w", err)
+		}
+		cfg.API.Key, cfg.API.KeyFile = newKeyFile(o.APIKeyFile), o.APIKeyFile
 	case cfg.API.Key == nil && o.APIKey != "":
-		cfg.API.Key = keyFrom{commoncfg.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
+		cfg.API.Key = apiKey{commoncfg.NewInlineSecret(o.APIKey), "PETRA_API_KEY"}
 	}
 	if o.Demo == "" && cfg.API.HTTP.ProxyFromEnvironment {
 		if err := checkProxyEnvironment(); err != nil {
@@ -140,19 +145,14 @@ func Load(file string, o Overrides) (*Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.API, cfg.Tenants = defaultAPI(), nil
-		cfg.API.URL, cfg.API.Key = u, keyFrom{commoncfg.NewInlineSecret("demo"), "the demo"} // any key will do
+		cfg.API, cfg.Tenants, cfg.Simulated = defaultAPI(), nil, true
+		if meaning, _ := cfg.Meaning("ACTIVE"); meaning == Unknown { // so that a demo begins with nothing wrong
+			cfg.OpenStatuses = append(cfg.OpenStatuses, "ACTIVE")
+		}
+		cfg.API.URL, cfg.API.Key = u, apiKey{commoncfg.NewInlineSecret("demo"), "the demo"} // any key will do
 	}
 	return cfg, nil
 }
-
-// keyFrom is a key that says where it stands: an inline one says only that.
-type keyFrom struct {
-	commoncfg.SecretReader
-	place string
-}
-
-func (k keyFrom) Description() string { return k.place }
 
 // Warnings say what is valid, but likely a mistake.
 func (c *Config) Warnings() (texts []string) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/regular"
 	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 )
@@ -119,7 +120,10 @@ func (a *API) readAuthorization(n *yaml.Node, dir string) error {
 		return errors.New("must have either credentials_file or credentials")
 	case file != "":
 		a.KeyFile = commoncfg.JoinDir(dir, file)
-		a.Key = commoncfg.NewFileSecret(a.KeyFile)
+		a.Key = newKeyFile(a.KeyFile)
+		if err := regular.Check(a.KeyFile); err != nil {
+			return &keyError{lineOf(n, "credentials_file"), "credentials_file", err}
+		}
 	default:
 		a.Key = commoncfg.NewInlineSecret(key)
 	}
@@ -153,6 +157,11 @@ func (a *API) readTLS(n *yaml.Node, dir string) error {
 		return &keyError{lineOf(n, "max_version"), "max_version", errors.New("is below min_version")}
 	}
 	t.SetDirectory(dir)
+	for key, file := range map[string]string{"ca_file": t.CAFile, "cert_file": t.CertFile, "key_file": t.KeyFile} {
+		if err := regular.Check(file); err != nil {
+			return &keyError{lineOf(n, key), key, err}
+		}
+	}
 	return t.Validate()
 }
 

@@ -208,7 +208,7 @@ func (d *doctor) accepted(made []request) {
 	case good:
 		d.ok(checkAccepted, "yes")
 	case refused:
-		d.wrong(checkAccepted, "the API refuses the key (401)", "is it whole, without quotes, and not deleted? Else make a new one")
+		d.wrong(checkAccepted, "the API refuses the key (401)", "is it whole and not deleted? Else make a new one")
 	default:
 		d.skip("no answer shows it", checkAccepted)
 	}

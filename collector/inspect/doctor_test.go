@@ -163,7 +163,7 @@ var diagnoses = map[string]diagnosis{
 	"key-lines":   withKey(testKey+"\n"+testKey+"\n", []string{"key"}, keyWrong...),
 	"key-space":   withKey(testKey[:20]+" "+testKey[20:], []string{"key"}, keyWrong...),
 	"key-trimmed": withKey("\n "+testKey+"\t\r\n", nil),
-	"key-quoted":  withKey(`"`+testKey+`"`, []string{"key accepted"}, "/v1/tenants", "/v1/incidents", "tenants", "statuses"),
+	"key-quoted":  withKey(`"`+testKey+`"`, []string{"key"}, keyWrong...),
 	"key-none": plain(func(t *testing.T, a api) (api, inspect.Options) {
 		o := a.options(t, classified)
 		o.Overrides.APIKey = ""

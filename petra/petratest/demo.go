@@ -11,7 +11,8 @@ const day = 24 * time.Hour
 // now, of which five are open, and from now on a new incident every two to three
 // minutes, most of them remediated within half an hour. The history is the same at
 // each start, as long ago from now: what one process writes of it continues in
-// what the next one publishes.
+// what the next one publishes. After four minutes an incident has a status that
+// no incident had before, IN_REVIEW, for half an hour.
 func Demo(now time.Time) *World {
 	tenants := demoTenants(now)
 	w := NewWorld()
@@ -19,6 +20,11 @@ func Demo(now time.Time) *World {
 		w.SetTenant(t.Tenant)
 	}
 	w.Add(demoHistory(newRand(1, 0), tenants, now)...)
+	raised := now.Add(4 * time.Minute)
+	w.Add(Incident{
+		ID: "5d0e7c1a-93b6-4f28-8a4e-c2f61b7d9035", TenantID: tenants[4].ID, OpenStatus: "IN_REVIEW", Live: true,
+		CreatedAt: raised, OccurredAt: raised.Add(-5 * time.Minute), RemediatedAt: raised.Add(30 * time.Minute),
+	})
 
 	const span = 150 * time.Second
 	seed := uint64(now.UnixNano()) //nolint:gosec // any number does
@@ -28,6 +34,30 @@ func Demo(now time.Time) *World {
 		in.TenantID = pickDemo(r, tenants, func(t demoTenant) int { return t.future })
 		return []Incident{in}
 	})
+	return w
+}
+
+// LargeDemo returns the world of Demo with as many tenants as named; those beyond
+// its own 8 are random ones with, on average, three incidents in two years.
+func LargeDemo(now time.Time, tenants int) *World {
+	w := Demo(now)
+	more := max(0, tenants-len(w.tenants))
+	if more == 0 {
+		return w
+	}
+	const history = 730 * day
+	others := Random(2, RandomConfig{
+		Start: now, Tenants: more, Incidents: 3 * more, History: history, Every: history / time.Duration(3*more),
+		Open: more / 40, OldOpen: more / 200,
+	})
+	for _, t := range others.Tenants() {
+		w.SetTenant(t)
+	}
+	for _, in := range others.ordered {
+		w.Add(*in)
+	}
+	demo := w.grow
+	w.grow = func(now time.Time) []Incident { return append(demo(now), others.grow(now)...) }
 	return w
 }
 

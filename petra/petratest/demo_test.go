@@ -2,6 +2,7 @@ package petratest
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -65,6 +66,59 @@ func TestDemoHistoryIsTheSame(t *testing.T) {
 		if d := b.CreatedAt.Sub(a.CreatedAt) - apart; d.Abs() > time.Hour {
 			t.Errorf("%s: raised %s off", a.ID, d)
 		}
+	}
+}
+
+// A status that nobody has classified turns up a few minutes after the start.
+func TestDemoStatus(t *testing.T) {
+	w := Demo(epoch)
+	statuses := func(after time.Duration) (all []string) {
+		for _, v := range w.Incidents(epoch.Add(after)) {
+			if !slices.Contains(all, v.Status) {
+				all = append(all, v.Status)
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	for after, want := range map[time.Duration][]string{
+		0:               {"ACTIVE", "REMEDIATED"},
+		3 * time.Minute: {"ACTIVE", "REMEDIATED"},
+		5 * time.Minute: {"ACTIVE", "IN_REVIEW", "REMEDIATED"},
+		2 * time.Hour:   {"ACTIVE", "REMEDIATED"},
+	} {
+		if got := statuses(after); !slices.Equal(got, want) {
+			t.Errorf("after %s: %q, want %q", after, got, want)
+		}
+	}
+}
+
+// A large demo is the usual one and more.
+func TestLargeDemo(t *testing.T) {
+	small, same, large := Demo(epoch), LargeDemo(epoch, 8), LargeDemo(epoch, 800)
+	if !reflect.DeepEqual(same.Incidents(epoch), small.Incidents(epoch)) || len(same.Tenants()) != 8 {
+		t.Error("8 tenants are not the usual demo")
+	}
+	later := epoch.Add(12 * time.Hour)
+	now, then := large.Incidents(epoch), large.Incidents(later)
+	openOnes := 0
+	for _, v := range now {
+		openOnes += map[bool]int{true: 1}[open(v)]
+	}
+	if n := len(large.Tenants()); n != 800 || len(now) != 330+3*792 || openOnes != 5+792/40 {
+		t.Errorf("%d tenants, %d incidents, %d of them open", n, len(now), openOnes)
+	}
+	others := 0
+	for _, v := range then {
+		if v.CreatedAt.After(epoch) && !slices.ContainsFunc(small.Tenants(), func(t Tenant) bool { return t.ID == v.TenantID }) {
+			others++
+		}
+	}
+	if others == 0 {
+		t.Error("nothing happens in the other tenants in 12 hours")
+	}
+	if again := LargeDemo(epoch, 800).Incidents(epoch); !reflect.DeepEqual(again, now) {
+		t.Error("another one at each start")
 	}
 }
 

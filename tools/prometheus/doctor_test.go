@@ -66,12 +66,12 @@ func serve(t *testing.T, program string, args ...string) string {
 	return address
 }
 
-// within waits until something holds, for a minute at most.
+// within waits until something holds, for three minutes at most.
 func within(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !holds(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within three minutes: %s", what)
 		}
 	}
 }
