@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -66,7 +65,7 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 	if err != nil {
 		return err
 	}
-	server := collector.NewServer(handler, slog.NewLogLogger(p.slogger.Handler(), slog.LevelWarn))
+	server := collector.NewServer(handler, serverLog(p.slogger.Handler()))
 	tasks.Go(c.Run)
 	tasks.Go(func() {
 		for {

@@ -66,9 +66,19 @@ func TestProbes(t *testing.T) {
 	})
 }
 
-// With TLS, a minute of probes succeeds and leaves no line in the log.
+// With TLS, a minute of probes succeeds and leaves no line in the log, with a password
+// and without.
 func TestProbesAreQuiet(t *testing.T) {
-	container := render(t, matrix["tls"]).container()
+	exporter := build(t)
+	t.Run("TLS", func(t *testing.T) { quiet(t, exporter, matrix["tls"], "") })
+	t.Run("password", func(t *testing.T) {
+		quiet(t, exporter, "webConfigSecret: petra-web", "\nbasic_auth_users: {prometheus: $2a$10$Rl0SetLljdiL1FLZj1Ayse/MxXMo9gyhup9/dokLeNq4sqm49uNry}")
+	})
+}
+
+// quiet probes an exporter with more in its web.yml as the pod of these values is.
+func quiet(t *testing.T, program, values, more string) {
+	container := render(t, values).container()
 	server := httptest.NewTLSServer(nil) // has a certificate
 	server.Close()
 	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
@@ -77,7 +87,7 @@ func TestProbesAreQuiet(t *testing.T) {
 	}
 	web := filepath.Join(t.TempDir(), "web.yml")
 	for name, content := range map[string][]byte{
-		"web.yml": []byte("tls_server_config: {cert_file: tls.crt, key_file: tls.key}"),
+		"web.yml": []byte("tls_server_config: {cert_file: tls.crt, key_file: tls.key}" + more),
 		"tls.crt": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
 		"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 	} {
@@ -85,7 +95,7 @@ func TestProbesAreQuiet(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exporter := exec.Command(build(t), "--demo", "--web.listen-address=127.0.0.1:0", "--web.config.file="+web)
+	exporter := exec.Command(program, "--demo", "--web.listen-address=127.0.0.1:0", "--web.config.file="+web)
 	pipe, err := exporter.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
