@@ -44,6 +44,19 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
+// The values that the README shows can be pasted.
+func TestDocumentedValues(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, "deploy/helm/petra-exporter/README.md"), -1)
+	if len(blocks) < 4 {
+		t.Errorf("the README shows values %d times", len(blocks))
+	}
+	for _, block := range blocks {
+		if !strings.HasPrefix(block[1], "dependencies:") {
+			render(t, block[1])
+		}
+	}
+}
+
 // What Chart.yaml shows of the repository is there, in the chart's version.
 func TestChartFiles(t *testing.T) {
 	text := read(t, "deploy/helm/petra-exporter/Chart.yaml")

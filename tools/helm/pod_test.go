@@ -96,6 +96,9 @@ func TestExtras(t *testing.T) {
 	if len(pod.Containers) != 2 || pod.Containers[1].Name != "proxy" {
 		t.Errorf("the containers are %+v", pod.Containers)
 	}
+	if len(pod.InitContainers) != 1 || pod.DNSPolicy != core.DNSNone || len(pod.DNSConfig.Nameservers) != 1 || r.deployment.Annotations["c"] != "d" {
+		t.Errorf("the pod is %+v, the deployment's annotations are %v", pod, r.deployment.Annotations)
+	}
 	last := pod.Volumes[len(pod.Volumes)-1]
 	if mounts := r.container().VolumeMounts; last.Name != "ca" || mounts[len(mounts)-1].Name != "ca" || len(mounts) != len(pod.Volumes) {
 		t.Errorf("the volumes are %+v, mounted as %+v", pod.Volumes, mounts)
