@@ -90,7 +90,7 @@ helm: .cache/bin/helm .cache/bin/kubectl-validate ## check and test the Helm cha
 	go -C tools/helm test -count=1 -timeout 60m ./...
 
 .PHONY: generate
-generate: ## write what the Helm chart has of other files
+generate: .cache/bin/helm-docs ## write the Helm chart's README and what it has of other files
 	tools/generate
 
 GORELEASER = PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser release --clean
@@ -115,6 +115,9 @@ trydeb: ## install the deb that make packages has made, run it, remove it
 
 .cache/bin/helm: tools/helm/go.mod tools/helm/go.sum
 	go -C tools/helm build -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
+
+.cache/bin/helm-docs: tools/helm-docs/go.mod tools/helm-docs/go.sum
+	go -C tools/helm-docs build -o $(CURDIR)/$@ github.com/norwoodj/helm-docs/cmd/helm-docs
 
 .cache/bin/kubectl-validate: tools/kubectl-validate/go.mod tools/kubectl-validate/go.sum
 	go -C tools/kubectl-validate build -o $(CURDIR)/$@ sigs.k8s.io/kubectl-validate

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/go-kit/log"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,7 +83,7 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 	if err != nil {
 		return err
 	}
-	server := collector.NewServer(handler, slog.NewLogLogger(p.slogger.Handler(), slog.LevelWarn))
+	server := collector.NewServer(handler, serverLog(p.slogger.Handler()))
 	if c.Simulated() {
 		level.Info(p.logger).Log("msg", "demo: all data is simulated")
 		server.BaseContext = announceDemo(p.logger, o.TelemetryPath)

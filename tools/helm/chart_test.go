@@ -1,22 +1,16 @@
 package helm
 
 import (
-	"encoding/json"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
 // One process at a time on the key's limit and on the state file.
@@ -24,44 +18,6 @@ func TestOneReplica(t *testing.T) {
 	each(t, func(t *testing.T, r resources) {
 		if spec := r.deployment.Spec; spec.Replicas == nil || *spec.Replicas != 1 || spec.Strategy.Type != apps.RecreateDeploymentStrategyType {
 			t.Errorf("replicas %v, strategy %+v", spec.Replicas, spec.Strategy)
-		}
-	})
-}
-
-func TestNoPrivileges(t *testing.T) {
-	each(t, func(t *testing.T, r resources) {
-		pod, container := r.pod().SecurityContext, r.container().SecurityContext
-		if !*pod.RunAsNonRoot || *pod.RunAsUser != 65532 || *pod.RunAsGroup != 65532 || *pod.FSGroup != 65532 || pod.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
-			t.Errorf("the pod's security is %+v", pod)
-		}
-		if *container.AllowPrivilegeEscalation || !*container.ReadOnlyRootFilesystem || !slices.Equal(container.Capabilities.Drop, []core.Capability{"ALL"}) || container.Privileged != nil {
-			t.Errorf("the container's security is %+v", container)
-		}
-		if *r.pod().AutomountServiceAccountToken || len(r.pod().Containers) != 1 || r.pod().HostNetwork || r.pod().HostPID || r.pod().HostIPC {
-			t.Error("it has a token, a companion, or a namespace of the host")
-		}
-		for _, name := range []core.ResourceName{core.ResourceCPU, core.ResourceMemory} {
-			if request := r.container().Resources.Requests[name]; request.IsZero() {
-				t.Errorf("it asks for no %s", name)
-			}
-		}
-		if limit := r.container().Resources.Limits[core.ResourceMemory]; limit.IsZero() {
-			t.Error("its memory has no limit")
-		}
-	})
-}
-
-// Behind basic authentication, /-/healthy answers 401.
-func TestProbes(t *testing.T) {
-	each(t, func(t *testing.T, r resources) {
-		for path, probe := range map[string]*core.Probe{"/-/healthy": r.container().LivenessProbe, "/-/ready": r.container().ReadinessProbe} {
-			if r.flag("web.config.file") != "" {
-				if probe.TCPSocket == nil || probe.TCPSocket.Port.StrVal != "http" || probe.HTTPGet != nil {
-					t.Errorf("the probe is %+v", probe)
-				}
-			} else if probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != "http" || probe.TCPSocket != nil {
-				t.Errorf("the probe is %+v", probe)
-			}
 		}
 	})
 }
@@ -92,14 +48,11 @@ func TestSelectors(t *testing.T) {
 		}
 		names := map[string]bool{}
 		for _, object := range r.all {
-			accessor, err := meta.Accessor(object)
-			if err != nil {
-				t.Fatal(err)
+			name, _ := name(object)
+			if name = object.GetObjectKind().GroupVersionKind().Kind + " " + name; names[name] {
+				t.Errorf("%s is there twice", name)
 			}
-			if accessor.GetNamespace() != "monitoring" || names[object.GetObjectKind().GroupVersionKind().Kind+accessor.GetName()] {
-				t.Errorf("%s is in %q, or there twice", accessor.GetName(), accessor.GetNamespace())
-			}
-			names[object.GetObjectKind().GroupVersionKind().Kind+accessor.GetName()] = true
+			names[name] = true
 		}
 	})
 }
@@ -185,80 +138,6 @@ func TestConfigRestarts(t *testing.T) {
 	if a, b := sum(""), sum("config: {max_staleness: 2h}"); a == "" || a == b {
 		t.Errorf("%q and %q", a, b)
 	}
-}
-
-// PetraExporterDown looks for the job petra, and Prometheus must keep classic buckets.
-func TestServiceMonitor(t *testing.T) {
-	each(t, func(t *testing.T, r resources) {
-		if r.monitor == nil {
-			return
-		}
-		if len(r.monitor.Spec.Endpoints) != 1 {
-			t.Fatalf("the endpoints are %+v", r.monitor.Spec.Endpoints)
-		}
-		endpoint := r.monitor.Spec.Endpoints[0]
-		job := slices.ContainsFunc(endpoint.RelabelConfigs, func(c monitoring.RelabelConfig) bool {
-			return c.TargetLabel == "job" && *c.Replacement == "petra"
-		})
-		if !job || endpoint.Port != "http" || endpoint.Interval == "" || endpoint.ScrapeTimeout != "10s" || r.monitor.Spec.ScrapeClassicHistograms == nil || !*r.monitor.Spec.ScrapeClassicHistograms {
-			t.Errorf("the monitor is %+v", r.monitor.Spec)
-		}
-	})
-}
-
-// The rules are those of deploy/prometheus, templates of alerts included.
-func TestRules(t *testing.T) {
-	var want []monitoring.RuleGroup
-	for _, name := range []string{"petra.alerts.yml", "petra.rules.yml"} {
-		content, err := os.ReadFile(root + "deploy/prometheus/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var spec monitoring.PrometheusRuleSpec
-		if err := yaml.UnmarshalStrict(content, &spec); err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, spec.Groups...)
-	}
-	var got []monitoring.RuleGroup
-	for _, rule := range render(t, matrix["operator"]).rules {
-		got = append(got, rule.Spec.Groups...)
-	}
-	if a, b := text(t, got), text(t, want); a != b || len(want) == 0 {
-		t.Errorf("the chart's rules are\n%s\nwant\n%s", a, b)
-	}
-}
-
-// The dashboards are those of dashboards.
-func TestDashboards(t *testing.T) {
-	files, err := filepath.Glob(root + "dashboards/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want[filepath.Base(file)] = string(content)
-	}
-	config := render(t, matrix["operator"]).dashboards
-	if config.Labels["grafana_dashboard"] != "1" || !maps.Equal(config.Data, want) {
-		t.Errorf("%v has %v, want %d dashboards", config.Labels, slices.Collect(maps.Keys(config.Data)), len(want))
-	}
-	if size := len(text(t, config.Data)); size > 1000_000 {
-		t.Errorf("%d bytes: a ConfigMap takes 1 MiB", size)
-	}
-}
-
-func text(t *testing.T, value any) string {
-	t.Helper()
-	out, err := json.MarshalIndent(value, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
 }
 
 // Kubernetes' own schemas, with the fields that a resource must have; of what lies

@@ -17,7 +17,7 @@ func TestDocumentedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	version := read(t, "VERSION")
-	for _, file := range []string{"README.md", "docs/install.md"} {
+	for _, file := range []string{"README.md", "docs/install.md", "deploy/helm/petra-exporter/README.md"} {
 		text := strings.ReplaceAll(read(t, file), "\\\n", "")
 		registry := regexp.MustCompile(`(?m)^REGISTRY=\S+`).FindString(text)
 		commands := regexp.MustCompile(`(?m)^helm upgrade --install .*$`).FindAllString(text, -1)
@@ -41,6 +41,36 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	for _, file := range files {
 		read(t, file[1])
+	}
+}
+
+// The values that the README shows can be pasted.
+func TestDocumentedValues(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, "deploy/helm/petra-exporter/README.md"), -1)
+	if len(blocks) < 4 {
+		t.Errorf("the README shows values %d times", len(blocks))
+	}
+	for _, block := range blocks {
+		if !strings.HasPrefix(block[1], "dependencies:") {
+			render(t, block[1])
+		}
+	}
+}
+
+// What Chart.yaml shows of the repository is there, in the chart's version.
+func TestChartFiles(t *testing.T) {
+	text := read(t, "deploy/helm/petra-exporter/Chart.yaml")
+	files := regexp.MustCompile(`petra-exporter/petra_exporter/(?:(?:blob|tree)/)?main/(\S+)`).FindAllStringSubmatch(text, -1)
+	if len(files) < 5 {
+		t.Errorf("Chart.yaml names %v", files)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(root + file[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	if image := "image: ghcr.io/petra-exporter/petra_exporter:" + strings.TrimSpace(read(t, "VERSION")); !strings.Contains(text, image) {
+		t.Errorf("Chart.yaml has no %s", image)
 	}
 }
 

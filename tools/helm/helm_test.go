@@ -15,6 +15,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -26,59 +27,19 @@ const (
 	chart = root + "deploy/helm/petra-exporter"
 )
 
-// matrix are the values that are rendered, by what is special in them.
-var matrix = map[string]string{
-	"defaults": "",
-	"everything": `
-image: {repository: registry.example/petra_exporter, tag: 1.2.3, pullPolicy: Always}
-imagePullSecrets: [{name: registry}]
-apiKey: {value: "a key: with \"quotes\"", secretKey: key.txt}
-config:
-  api:
-    url: https://api.petrasecurity.com
-    requests_per_minute: 5
-    timeout: 20s
-    tls_config: {ca_file: /etc/petra_exporter_web/ca.pem, server_name: api.example, min_version: TLS12, max_version: TLS13, insecure_skip_verify: false}
-    proxy_url: http://proxy.example:3128
-    no_proxy: example.com
-    follow_redirects: false
-    proxy_from_environment: false
-  tenants: [{id: ZZk90t}, {id: a1b2c3d4-5e6f-7890-abcd-ef1234567890}]
-  since: 2026-01-01
-  remediated_statuses: [REMEDIATED]
-  closed_statuses: [FALSE_POSITIVE]
-  open_statuses: []
-  max_staleness: 1h30m
-  max_open_incidents: 10000000
-  recent_window: 0
-  max_recent_incidents: 5000
-  native_histograms: true
-  open_incident_user: true
-extraArgs: [--log.format=json, "--web.max-requests=10"]
-env: [{name: HTTPS_PROXY, valueFrom: {secretKeyRef: {name: petra-proxy, key: url}}}]
-webConfigSecret: petra-web
-persistence: {storageClass: fast, size: 2Gi, accessMode: ReadWriteOncePod}
-service: {port: 80, annotations: {a: b}, labels: {team: soc}}
-networkPolicy: {from: [{ipBlock: {cidr: 10.0.0.0/8}}]}
-serviceMonitor:
-  enabled: true
-  labels: {release: prometheus}
-  interval: 30s
-  endpoint: {scheme: https, basicAuth: {username: {name: a, key: b}, password: {name: a, key: c}}, tlsConfig: {insecureSkipVerify: true}}
-prometheusRule: {enabled: true, labels: {release: prometheus}}
-dashboards: {enabled: true, annotations: {grafana_folder: Petra}}
-resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 1500m, memory: 2Gi}}
-podAnnotations: {a: b}
-podLabels: {team: soc}
-nodeSelector: {kubernetes.io/os: linux}
-tolerations: [{key: a, operator: Exists, effect: NoSchedule}]
-affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}
-priorityClassName: high
-`,
-	"no volume":       "persistence: {enabled: false}\nnetworkPolicy: {enabled: false}",
-	"existing volume": "persistence: {existingClaim: mine}\napiKey: {existingSecret: other, secretKey: key}",
-	"operator":        "serviceMonitor: {enabled: true}\nprometheusRule: {enabled: true}\ndashboards: {enabled: true}",
-}
+// matrix are the values that are rendered: those in ci of the chart, by name.
+var matrix = func() map[string]string {
+	const suffix = "-values.yaml"
+	files, err := filepath.Glob(chart + "/ci/*" + suffix)
+	utilruntime.Must(err)
+	values := map[string]string{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		utilruntime.Must(err)
+		values[strings.TrimSuffix(filepath.Base(file), suffix)] = string(content)
+	}
+	return values
+}()
 
 // each calls a test with what every set of values renders.
 func each(t *testing.T, test func(*testing.T, resources)) {
@@ -87,7 +48,7 @@ func each(t *testing.T, test func(*testing.T, resources)) {
 	}
 }
 
-// helm runs Helm on the chart, with values.
+// helm runs Helm, with values.
 func helm(t *testing.T, values string, args ...string) (string, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "values.yaml")
@@ -123,6 +84,7 @@ type resources struct {
 	documents  [][]byte // of all, as rendered
 	deployment *apps.Deployment
 	service    *core.Service
+	account    *core.ServiceAccount
 	secret     *core.Secret
 	claim      *core.PersistentVolumeClaim
 	policy     *networking.NetworkPolicy
@@ -130,10 +92,21 @@ type resources struct {
 	rules      []*monitoring.PrometheusRule
 	config     *core.ConfigMap
 	dashboards *core.ConfigMap
+	extra      []*core.ConfigMap // of extraManifests
 }
 
 func (r resources) pod() core.PodSpec         { return r.deployment.Spec.Template.Spec }
 func (r resources) container() core.Container { return r.pod().Containers[0] }
+func (r resources) endpoint() monitoring.Endpoint {
+	return r.monitor.Spec.Endpoints[0]
+}
+
+// name is an object's name, with its namespace.
+func name(object runtime.Object) (name, namespace string) {
+	accessor, err := meta.Accessor(object)
+	utilruntime.Must(err)
+	return accessor.GetName(), accessor.GetNamespace()
+}
 
 // flag is the value of one of the exporter's flags.
 func (r resources) flag(name string) string {
@@ -145,14 +118,20 @@ func (r resources) flag(name string) string {
 	return ""
 }
 
-// render decodes strictly what the chart renders: an unknown field, a field that is
-// there twice or of the wrong type is an error.
-func render(t *testing.T, values string) (r resources) {
+// render decodes what the chart renders.
+func render(t *testing.T, values string) resources {
 	t.Helper()
 	text, err := helm(t, values, "template", "petra", chart, "--namespace=monitoring")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
+	return decode(t, text)
+}
+
+// decode is strict: an unknown field, a field that is there twice or of the wrong type
+// is an error.
+func decode(t *testing.T, text string) (r resources) {
+	t.Helper()
 	r.text = text
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, core.AddToScheme, networking.AddToScheme, monitoring.AddToScheme} {
@@ -178,6 +157,8 @@ func render(t *testing.T, values string) (r resources) {
 			r.deployment = object
 		case *core.Service:
 			r.service = object
+		case *core.ServiceAccount:
+			r.account = object
 		case *core.Secret:
 			r.secret = object
 		case *core.PersistentVolumeClaim:
@@ -189,9 +170,12 @@ func render(t *testing.T, values string) (r resources) {
 		case *monitoring.PrometheusRule:
 			r.rules = append(r.rules, object)
 		case *core.ConfigMap:
-			if strings.HasSuffix(object.Name, "-dashboards") {
+			switch {
+			case strings.HasSuffix(object.Name, "-dashboards"):
 				r.dashboards = object
-			} else {
+			case object.Data == nil:
+				r.extra = append(r.extra, object)
+			default:
 				r.config = object
 			}
 		default:
