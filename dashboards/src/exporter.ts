@@ -46,23 +46,27 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
   }))
   .withPanel(table({
     title: "Freshness of each tenant", pos: at(0, 4, 14, 8), none: "No tenant is known.", sort: "Last read",
-    description: "When each tenant's newest incidents, and all of them, were last read; the worst first. Answer: whether its last request succeeded.",
-    queries: [q.named(since("petra_tenant_last_refresh_timestamp_seconds")), since("petra_tenant_last_full_read_timestamp_seconds"), q.known("petra_tenant_up", "tenant_id")],
+    description: "When each tenant's newest incidents, and all of them, were last read; the worst first. Answer: whether its last request succeeded. Monitoring: whether Petra watches the tenant.",
+    queries: [
+      q.named(since("petra_tenant_last_refresh_timestamp_seconds")), since("petra_tenant_last_full_read_timestamp_seconds"),
+      q.known("petra_tenant_up", "tenant_id"), q.known("petra_tenant_paused", "tenant_id"),
+    ],
     columns: [
       { field: "tenant", name: "Tenant", link: "tenant" },
       { field: "Value #A", name: "Last read", unit: "s", decimals: 0, width: 120, mappings: never, colours: steps("text", [5 * minute, colour.fault]) },
       { field: "Value #B", name: "Last read whole", unit: "s", decimals: 0, width: 140, mappings: never },
       { field: "Value #C", name: "Answer", width: 90, mappings: [texts({ 0: ["failed", colour.fault], 1: ["good", colour.calm] })] },
+      { field: "Value #D", name: "Monitoring", width: 100, mappings: [texts({ 0: ["on", colour.calm], 1: ["paused", colour.late] })] },
       { field: "tenant_id", name: "ID", width: 100 },
     ],
   }))
   .withPanel(lines({
     title: "Requests by code", description: "Requests per minute to the API, by route and HTTP status; 'error' where no status came.", pos: at(14, 4, 10, 8),
-    none: "No request was made.", unit: "reqpm", decimals: 1, queries: [{ expr: `${perMinute("petra_api_requests_total", "route, code")} > 0`, legend: "{{route}} {{code}}" }],
+    none: "No request is known.", unit: "reqpm", decimals: 1, queries: [{ expr: `${perMinute("petra_api_requests_total", "route, code")} > 0`, legend: "{{route}} {{code}}" }],
     colours: { "incidents 200": colour.calm, "tenants 200": colour.plain, "incidents 429": colour.late, "incidents 401": colour.open, "incidents error": colour.fault },
   }))
   .withPanel(lines({
-    title: "Latency of the API", description: "Median and 95th percentile of the time from a request to the end of its answer.", pos: at(0, 12, 8, 7), none: "No request was made.", unit: "s",
+    title: "Latency of the API", description: "Median and 95th percentile of the time from a request to the end of its answer.", pos: at(0, 12, 8, 7), none: "No request is known.", unit: "s",
     queries: [{ expr: latency(0.5), legend: "{{route}} P50" }, { expr: latency(0.95), legend: "{{route}} P95" }],
     colours: { "incidents P50": colour.calm, "incidents P95": colour.open, "tenants P50": colour.plain, "tenants P95": colour.late },
   }))
@@ -83,12 +87,20 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
     colours: { complete: colour.calm, pending: colour.late, stale: colour.fault },
   }))
   .withPanel(lines({
-    title: "Rejected", description: "Incidents, or fields of them, that could not be used since the exporter started, by reason.", pos: at(8, 20, 8, 7), none: "not known", decimals: 0,
-    queries: [{ expr: target("petra_incidents_rejected_total", "reason"), legend: "{{reason}}" }],
+    title: "Rejected", description: "Incidents, fields of them, and tenants that could not be used since the exporter started, by reason.", pos: at(8, 20, 8, 7), none: "not known", decimals: 0,
+    queries: [
+      { expr: target("petra_incidents_rejected_total", "reason"), legend: "{{reason}}" },
+      { expr: target("petra_tenants_rejected_total", "reason"), legend: "tenants: {{reason}}" },
+    ],
     colours: { no_id: colour.fault, bad_time: colour.late, bad_dwell: colour.open, wrong_tenant: colour.calm, bad_json: colour.other },
   }))
   .withPanel(stat({
-    title: "Out of reach", pos: at(16, 20, 8, 7), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.late]),
+    title: "Unreadable", pos: at(16, 20, 3, 7), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.fault]),
+    description: "Elements of the API's last answers that could not be assigned to an incident and a tenant: incidents among them are neither counted nor paged.",
+    queries: [{ expr: q.unreadable }],
+  }))
+  .withPanel(stat({
+    title: "Out of reach", pos: at(19, 20, 5, 7), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.late]),
     description: "Tenants with more incidents than the API gives, incidents without series of their own, and statuses that nobody has classified: what the other panels cannot show.",
     queries: [
       { expr: `sum(${q.known("petra_tenant_incidents_truncated", "tenant_id")})`, legend: "truncated tenants" },
@@ -104,7 +116,7 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
     queries: [{ expr: `min(${target("petra_exporter_config_last_reload_successful")})` }],
   }))
   .withPanel(stat({
-    title: "State file", description: "Whether the last write of the state file succeeded; without --state.file there is none.", pos: at(4, 28, 4, 7), none: "no state file", noneIsWell: true,
+    title: "State file", description: "Whether the last write of the state file succeeded; without --state.file there is none.", pos: at(4, 28, 4, 7), none: "none known", noneIsWell: true,
     colours: steps(colour.fault, [1, colour.calm]), mappings: [texts({ 0: ["not written", colour.fault], 1: ["written", colour.calm] })],
     queries: [{ expr: `min(${target("petra_state_last_save_successful")})` }],
   }))

@@ -8,9 +8,9 @@ const day = 86400;
 /** The panel that says calm only where all is known. */
 export const statePanel = (pos: ReturnType<typeof at>) => stat({
   title: "State",
-  description: "'Nothing open' is said only while each tenant has been read whole, and within the last 5 minutes; otherwise, how many have not. A tenant that has left counts for an hour.",
+  description: "'Nothing open' appears only while every tenant has been read whole within the last 5 minutes; otherwise the panel counts those that have not. A tenant that has left counts for an hour. Petra raises no incidents for a paused tenant.",
   pos, none: "unknown: Prometheus does not answer", names: true,
-  queries: [{ expr: q.state, legend: "{{state}}" }], colours: steps(colour.calm, [1, colour.open], [2, colour.fault]),
+  queries: [{ expr: q.state, legend: "{{state}}" }], colours: steps(colour.calm, [0.5, colour.late], [1, colour.open], [2, colour.fault]),
 });
 
 export const openTable = (pos: ReturnType<typeof at>, oneTenant: boolean) => table({
@@ -95,25 +95,29 @@ export const newCount = (pos: ReturnType<typeof at>) => stat({
 
 export const overview = dashboard("petra-overview", "Petra: overview",
   "What is open in which tenant and since when, and how fast incidents end. Of petra_exporter.", "now-30d", "all tenants")
-  .withPanel(statePanel(at(0, 0, 8, 4)))
+  .withPanel(statePanel(at(0, 0, 7, 4)))
   .withPanel(stat({
     title: "Open now", description: "Incidents that are neither remediated nor closed, in the tenants that are known.",
-    pos: at(8, 0, 4, 4), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.open]), queries: [{ expr: q.open }],
+    pos: at(7, 0, 4, 4), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.open]), queries: [{ expr: q.open }],
   }))
-  .withPanel(slaLate(at(12, 0, 4, 4)))
+  .withPanel(slaLate(at(11, 0, 3, 4)))
   .withPanel(stat({
     title: "Longest open", description: "Time since the compromise of the open incident that began first.",
-    pos: at(16, 0, 4, 4), none: "none known", noneIsWell: true, unit: "s", decimals: 1, colours: steps(colour.plain, [4 * hour, colour.late], [day, colour.open]),
+    pos: at(14, 0, 4, 4), none: "none known", noneIsWell: true, unit: "s", decimals: 1, colours: steps(colour.plain, [4 * hour, colour.late], [day, colour.open]),
     queries: [{ expr: `max(time() - ${q.openOccurred})` }],
   }))
-  .withPanel(newCount(at(20, 0, 4, 4)))
+  .withPanel(newCount(at(18, 0, 3, 4)))
+  .withPanel(stat({
+    title: "Paused tenants", description: "Tenants whose monitoring is paused in Petra: Petra raises no incidents for them, so their 0 is not calm. The exporter dashboard shows which.",
+    pos: at(21, 0, 3, 4), none: "not known", decimals: 0, colours: steps(colour.plain, [1, colour.late]), queries: [{ expr: q.paused }],
+  }))
   .withPanel(openTable(at(0, 4, 15, 8), false))
   .withPanel(durationTable(at(15, 4, 9, 8)))
   .withPanel(newIncidents(at(0, 12, 8, 7)))
   .withPanel(stat({
     title: "Remediated within", pos: at(8, 12, 6, 7),
     description: "Of what was remediated in the time range, the share with a dwell time (compromise to remediation) of at most 1 h, 4 h, 24 h.",
-    none: "nothing remediated", noneIsWell: true, unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
+    none: "none known", noneIsWell: true, unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
     queries: [[hour, "1 h"], [4 * hour, "4 h"], [day, "24 h"]].map(([s, legend]) => ({ expr: q.within(String(s)), legend: legend as string })),
   }))
   .withPanel(ranking({
@@ -123,7 +127,7 @@ export const overview = dashboard("petra-overview", "Petra: overview",
   }))
   .withPanel(ranking({
     title: "Worst dwell", description: "The 10 tenants with the longest dwell time: of what was remediated in the time range, or is open (so far).",
-    pos: at(19, 12, 5, 7), unit: "s", decimals: 1, none: "Nothing is open or was remediated.", tenants: true,
+    pos: at(19, 12, 5, 7), unit: "s", decimals: 1, none: "No incident is known to be open or remediated.", tenants: true,
     colours: steps(colour.plain, [4 * hour, colour.late], [day, colour.open]),
     query: { expr: `sort_desc(${q.named(`topk(10, ${q.worstDwell})`)})`, legend: "{{tenant}}" },
   }))

@@ -58,10 +58,16 @@ export const openByTenant = `max by (tenant_id) (sum without (live) (petra_open_
 /** Open incidents in all; no series where nothing is known. */
 export const open = `sum(${openByTenant})`;
 
+/** Tenants whose monitoring is paused in Petra: no incident of theirs is raised. */
+export const paused = `sum(${known("petra_tenant_paused", "tenant_id")})`;
+
+/** Elements of the API's last answers that belong to no incident and no tenant. */
+export const unreadable = `max(petra_incidents_unreadable{${exporter}})`;
+
 /**
- * One series with the label state, a sentence, and the value 0 (calm), 1 (open) or
- * 2 (not known). Calm is only where each exporter answers, and each tenant is known
- * and was read.
+ * One series with the label state, a sentence, and the value 0 (calm), 0.5 (calm, but
+ * for paused tenants), 1 (open) or 2 (not known). Calm is only where each exporter
+ * answers, each tenant is known and was read, and each incident could be read.
  */
 export const state = [
   label("state", "$1 tenants not read", "state", "(.*)",
@@ -69,6 +75,8 @@ export const state = [
   label("state", "unknown: $1 tenants not read", "unread", "(.*)", `2 * count_values("unread", count(${unreadTenants}))`),
   label("state", "$1 open", "open", "(.*)", `count_values("open", ${open} > 0)`),
   label("state", "unknown: $1 jobs without an exporter", "jobs", "(.*)", `2 * count_values("jobs", count(max by (job) (up{${exporter}}) == 0))`),
+  label("state", "unknown: $1 incidents cannot be read", "unreadable", "(.*)", `2 * count_values("unreadable", ${unreadable} > 0)`),
+  label("state", "nothing open, $1 tenants paused", "paused", "(.*)", `0.5 * count_values("paused", ${paused} > 0) and on () ${open}`),
   label("state", "nothing open", "", "", `0 * ${open}`),
   label("state", "unknown: no tenant is read", "", "", "vector(2)"),
 ].join("\nor on ()\n");

@@ -15,7 +15,7 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
   .withPanel(newCount(at(9, 0, 3, 4)))
   .withPanel(stat({
     title: "Remediated in SLA", description: "Of what was remediated in the time range, the share with a dwell time (compromise to remediation) of at most the chosen SLA.",
-    pos: at(12, 0, 4, 4), none: "nothing remediated", noneIsWell: true, unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
+    pos: at(12, 0, 4, 4), none: "none known", noneIsWell: true, unit: "percentunit", decimals: 0, colours: steps(colour.open, [0.5, colour.late], [0.9, colour.calm]),
     queries: [{ expr: q.within("$sla") }],
   }))
   .withPanel(stat({
@@ -41,7 +41,7 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
   }))
   .withPanel(table({
     title: "Dwell time longer than the SLA", description: "What was remediated in the time range with a dwell time (compromise to remediation) above the chosen SLA.",
-    pos: at(15, 12, 9, 7), none: "Nothing that was remediated in the time range took longer than the SLA.", sort: "Dwell",
+    pos: at(15, 12, 9, 7), none: "No incident is known that took longer than the SLA.", sort: "Dwell",
     queries: [q.live(`max by (incident_id, live) (${q.dwell}) > $sla`)],
     columns: [
       { field: "Value", name: "Dwell", unit: "s", decimals: 1, width: 110 },

@@ -97,7 +97,7 @@ func ids(incidents []petratest.View) (ids []string) {
 func (s *scene) browserDead(t *testing.T, dead view) {
 	view := drawn{
 		Name: "dead exporter", Dashboard: "petra-overview", Duration: "6h", Variables: map[string]string{"job": "msp"},
-		Empty: []string{"Open now", "Past the SLA", "Longest open", "New in range", "Remediated within", "Open incidents", "Median and 95th percentile"},
+		Empty: []string{"Open now", "Past the SLA", "Longest open", "New in range", "Paused tenants", "Remediated within", "Open incidents", "Median and 95th percentile"},
 		Texts: map[string][]string{"State": {fmt.Sprintf("unknown: %d tenants not read", *tenantCount)}},
 	}
 	if *pictures != "" {

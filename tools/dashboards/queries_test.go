@@ -230,9 +230,13 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 	for _, in := range mine.incidents {
 		statuses[in.Status]++
 	}
-	paused := 0.
+	var paused, pausedTenants float64
 	for _, tn := range w.tenants {
-		if tn.ID == tenant && tn.Paused {
+		if !tn.Paused {
+			continue
+		}
+		pausedTenants++
+		if tn.ID == tenant {
 			paused = 1
 		}
 	}
@@ -248,6 +252,7 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 		{msp, "petra-overview", "Past the SLA", 0, values{"": overSLA(w)}},
 		{msp, "petra-overview", "Longest open", 0, values{"": w.sinceCompromise()}},
 		{msp, "petra-overview", "New in range", 0, values{"": float64(len(w.raised()))}},
+		{msp, "petra-overview", "Paused tenants", 0, values{"": pausedTenants}},
 		{msp, "petra-overview", "Remediated within", 0, values{"": w.within(time.Hour)}},
 		{msp, "petra-overview", "Remediated within", 1, values{"": w.within(4 * time.Hour)}},
 		{msp, "petra-overview", "Remediated within", 2, values{"": w.within(day)}},
@@ -270,6 +275,7 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 		{msp, "petra-exporter", "Petra's API", 0, values{"": 1}},
 		{msp, "petra-exporter", "Tenants not read", 0, values{"": 0}},
 		{msp, "petra-exporter", "Read whole", 0, values{"": 1}},
+		{msp, "petra-exporter", "Unreadable", 0, values{"": 0}},
 		{msp, "petra-exporter", "Out of reach", 3, values{"": 1}}, // ACTIVE is in no list
 	} {
 		t.Run(fmt.Sprintf("%s, %s, %d", test.uid, test.panel, test.query), func(t *testing.T) {
