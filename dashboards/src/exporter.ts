@@ -106,7 +106,7 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
       { expr: `sum(${q.known("petra_tenant_incidents_truncated", "tenant_id")})`, legend: "truncated tenants" },
       { expr: `max(petra_recent_incidents_unlisted{${q.exporter}})`, legend: "recent, unlisted" },
       { expr: `sum(${q.known("petra_open_incidents_unlisted", "tenant_id")})`, legend: "open, unlisted" },
-      { expr: `count(${target("petra_remediation_status_info", "remediation_status", ',meaning="unknown"')}) or on () 0 * max(petra_exporter_build_info{${q.exporter}})`, legend: "unknown statuses" },
+      { expr: `count(${target("petra_remediation_status_info", "remediation_status", ',meaning="unknown"')}) or on () 0 * max(petra_up{${q.exporter}})`, legend: "unknown statuses" },
     ],
   }))
   .withRow(row("Process", 27))
