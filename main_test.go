@@ -291,7 +291,7 @@ func ours(text string) string {
 // incidents are about the same person, who is among the secrets.
 func newAPI(t *testing.T) (*petratest.API, string) {
 	t.Helper()
-	w := petratest.NewWorld()
+	w := petratest.NewOrganization()
 	now := time.Now().Add(-time.Hour)
 	for _, id := range []string{"A", "B", "C"} {
 		w.SetTenant(petratest.Tenant{ID: id, Name: "Tenant " + id})
@@ -783,8 +783,8 @@ var backfillTests = map[string]func(*testing.T){
 	},
 	"requests-per-minute": func(t *testing.T) {
 		// The second request of the route has to wait.
-		world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 3, Incidents: 600})
-		api := petratest.NewAPI(world, petratest.Options{Keys: []string{goodKey}})
+		org := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 3, Incidents: 600})
+		api := petratest.NewAPI(org, petratest.Options{Keys: []string{goodKey}})
 		server, err := petratest.NewServer(api)
 		if err != nil {
 			t.Fatal(err)
@@ -794,7 +794,7 @@ var backfillTests = map[string]func(*testing.T){
 		p := launch(t, keyEnv, "backfill", "--petra.api-url="+server.URL, "--requests-per-minute=1", "--output="+filepath.Join(dir, "history.om"))
 		p.eventually("it waits", func() bool { return strings.Contains(p.log.String(), `msg="reading tenants" done=0 of=3 left=3m0s`) })
 		if n := len(api.Requests()); n != 2 {
-			t.Errorf("%d requests, want the list and a head", n)
+			t.Errorf("%d requests, want the list and an organization read", n)
 		}
 		// An interrupted run leaves no half file.
 		p.signal(syscall.SIGINT)
@@ -1103,8 +1103,8 @@ var kills = flag.Int("kills", 20, "how often TestKill kills the process")
 // old content or the new, never another, and nothing that piles up.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 400, Incidents: 450, Open: 20})
-	server, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	org := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 400, Incidents: 450, Open: 20})
+	server, err := petratest.NewServer(petratest.NewAPI(org, petratest.Options{Limit: -1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1198,8 +1198,8 @@ func unfinished(t *testing.T, folder string) (names []string) {
 // content stays. A limit on the size of files stands for the full disk.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 40, Incidents: 300})
-	server, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	org := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 40, Incidents: 300})
+	server, err := petratest.NewServer(petratest.NewAPI(org, petratest.Options{Limit: -1}))
 	if err != nil {
 		t.Fatal(err)
 	}

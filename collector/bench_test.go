@@ -110,7 +110,7 @@ func BenchmarkScrapeWithRequest(b *testing.B) {
 	}
 	var added []float64
 	for b.Loop() {
-		time.Sleep(2 * time.Millisecond) // the least time between two heads is 1.4 ms
+		time.Sleep(2 * time.Millisecond) // the least time between two organization reads is 1.4 ms
 		asked, start := len(e.api.Requests()), time.Now()
 		e.handler.ServeHTTP(&sink{header: http.Header{}}, scrape)
 		scraped := time.Since(start)
@@ -219,10 +219,10 @@ type benchExporter struct {
 // list allow; then perMinute is the limit: with 3, the next refresh is 46 s away.
 func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 	b.Helper()
-	world := petratest.Random(1, petratest.RandomConfig{
+	org := petratest.Random(1, petratest.RandomConfig{
 		Start: time.Now(), Tenants: tenants, Incidents: 3 * tenants, Open: max(1, tenants/50), FalsePositives: 0.05,
 	})
-	e := &benchExporter{api: petratest.NewAPI(world, petratest.Options{Limit: -1})}
+	e := &benchExporter{api: petratest.NewAPI(org, petratest.Options{Limit: -1})}
 	e.pipe = petratest.NewPipe(e.api)
 	ctx, cancel := context.WithCancel(b.Context())
 	c := collector.New(ctx, log.NewNopLogger())
@@ -247,7 +247,7 @@ func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 	}
 	var all strings.Builder
 	fmt.Fprintf(&all, "api: {requests_per_minute: %d, timeout: 5m}\ntenants:\n", 5*tenants)
-	for _, t := range world.Tenants() {
+	for _, t := range org.Tenants() {
 		fmt.Fprintf(&all, "- id: %q\n", t.ID)
 	}
 	configure(all.String())

@@ -28,7 +28,7 @@ type recentIncident struct {
 // sent as they are found, tenant by tenant, they would lie scattered in memory.
 type rows struct {
 	samples    map[desc][]row
-	histograms [durationKinds][2][]*histogram
+	histograms [intervals][2][]*histogram
 }
 
 type row struct {
@@ -64,11 +64,11 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 	out := &rows{samples: map[desc][]row{}}
 	states := map[string]int{}
 	var recent []recentIncident
-	for _, t := range s.members() {
+	for _, t := range s.collected() {
 		state := s.state(t, now)
 		states[state]++
 		s.collectTenant(out, t)
-		if !s.publishable(t) {
+		if !s.canPublish(t) {
 			continue
 		}
 		s.collectFacts(out, t, now)
@@ -98,7 +98,7 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 
 func (s *store) state(t *tenant, now time.Time) string {
 	switch {
-	case !t.complete || !s.publishable(t):
+	case !t.complete || !s.canPublish(t):
 		return statePending
 	case t.stale(now, s.cfg.MaxStaleness):
 		return stateStale
@@ -107,19 +107,19 @@ func (s *store) state(t *tenant, now time.Time) string {
 }
 
 // collectTenant publishes what is known of the tenant apart from incidents. Of
-// a Microsoft ID that is not resolved, and of an ID that the organisation does
+// a Microsoft ID that is not resolved, and of an ID that the organization does
 // not have, that is only that it is not read.
 func (s *store) collectTenant(out *rows, t *tenant) {
-	mistyped := s.mistyped(t)
-	if mistyped {
+	unknownID := s.unknownID(t)
+	if unknownID {
 		out.add(tenantUpDesc, 0, t.ID)
 	} else if t.up != nil {
 		out.add(tenantUpDesc, boolValue(*t.up), t.ID)
 	}
-	if mistyped || !t.resolved && config.IsMicrosoftID(t.ID) {
+	if unknownID || !t.petraIDKnown && config.IsMicrosoftID(t.ID) {
 		return
 	}
-	if t.resolved {
+	if t.petraIDKnown {
 		out.add(tenantInfoDesc, 1, t.ID, labelValue(t.Name), labelValue(t.MicrosoftID))
 	}
 	if t.inList {
@@ -138,13 +138,13 @@ func (s *store) collectTenant(out *rows, t *tenant) {
 }
 
 // collectFacts publishes single facts: each is true as soon as an answer held
-// the incident. Of a stale tenant only those are still told that heads reach,
+// the incident. Of a stale tenant only those are still told that organization reads reach,
 // where it is its own reads that are refused.
 func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 	stale := t.stale(now, s.cfg.MaxStaleness)
 	var last time.Time
 	for _, i := range t.incidents {
-		if !i.present || stale && !s.reachedByHead(t, i, now) {
+		if !i.present || stale && !s.reachedByOrgRead(t, i, now) {
 			continue
 		}
 		if i.CreatedAt.After(last) {
@@ -165,11 +165,11 @@ func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 	}
 }
 
-// reachedByHead reports whether heads tell the incident of a tenant whose own
+// reachedByOrgRead reports whether organization reads tell the incident of a tenant whose own
 // reads are refused.
-func (s *store) reachedByHead(t *tenant, i *incident, now time.Time) bool {
+func (s *store) reachedByOrgRead(t *tenant, i *incident, now time.Time) bool {
 	fresh := now.Sub(t.covered) <= s.cfg.MaxStaleness
-	return t.denied && fresh && !s.headFrom.IsZero() && i.CreatedAt.After(s.headFrom)
+	return t.refused && fresh && !s.orgReadFrom.IsZero() && i.CreatedAt.After(s.orgReadFrom)
 }
 
 // collectCounts publishes what is true only once all of a tenant's incidents
@@ -223,7 +223,7 @@ func (s *store) collectCounts(out *rows, t *tenant) {
 	if !oldest.IsZero() {
 		out.add(oldestOpenDesc, seconds(oldest), t.ID)
 	}
-	for kind, byLive := range t.durations {
+	for kind, byLive := range t.histograms {
 		for live, histogram := range byLive {
 			out.histograms[kind][live] = append(out.histograms[kind][live], histogram)
 		}
@@ -231,7 +231,7 @@ func (s *store) collectCounts(out *rows, t *tenant) {
 }
 
 // recentOf adds a tenant's recent incidents, once the whole window is known: a
-// head that reaches back that far knows those raised in it, and a whole read
+// organization read that reaches back that far knows those raised in it, and a full read
 // those remediated in it too.
 func (s *store) recentOf(recent []recentIncident, t *tenant, state string, now time.Time) []recentIncident {
 	from := now.Add(-s.cfg.RecentWindow)

@@ -12,7 +12,7 @@ import (
 )
 
 // Collector publishes what is known of the tenants and their incidents. It
-// asks the API only when it is scraped, and for whole reads soon after.
+// asks the API only when it is scraped, and for full reads soon after.
 type Collector struct {
 	refresher *refresher
 	metrics   *exporterMetrics
@@ -29,15 +29,15 @@ func New(ctx context.Context, logger log.Logger) *Collector {
 	return &Collector{
 		metrics: metrics,
 		refresher: &refresher{
-			ctx:     ctx,
-			logger:  logger,
-			metrics: metrics,
-			budgets: budgets,
-			share:   petra.NewBudget(0),
-			wake:    make(chan struct{}, 1),
-			started: clock(),
-			ready:   make(chan struct{}),
-			routes:  map[petra.Route]routeState{},
+			ctx:              ctx,
+			logger:           logger,
+			metrics:          metrics,
+			budgets:          budgets,
+			backgroundBudget: petra.NewBudget(0),
+			changed:          make(chan struct{}, 1),
+			started:          clock(),
+			ready:            make(chan struct{}),
+			routes:           map[petra.Route]routeHealth{},
 		},
 	}
 }
@@ -60,14 +60,14 @@ func (c *Collector) Configure(cfg *config.Config, client Client) {
 	r.mu.Lock()
 	switch {
 	case r.cfg == nil && r.state != nil:
-		r.store = r.loadState(cfg)
+		r.store = r.restore(cfg)
 	case r.cfg == nil:
 		r.store = newStore()
 	case *r.cfg.API.URL != *cfg.API.URL:
 		r.store = newStore()
-		r.headOnly, r.hold, r.up = false, false, nil
+		r.probeOnly, r.holdFullReads, r.up = false, false, nil
 		r.lastRead, r.lastList = time.Time{}, time.Time{}
-		r.routes = map[petra.Route]routeState{}
+		r.routes = map[petra.Route]routeHealth{}
 		for _, budget := range r.budgets {
 			budget.Unblock()
 		}
@@ -78,14 +78,14 @@ func (c *Collector) Configure(cfg *config.Config, client Client) {
 		budget.SetLimit(cfg.API.RequestsPerMinute)
 	}
 	r.mu.Unlock()
-	r.tell(notes)
+	r.logNotes(notes)
 	for _, warning := range cfg.Warnings() {
 		level.Warn(r.logger).Log("msg", "the configuration is likely a mistake", "warning", warning)
 	}
 	r.checkKeyFile(cfg)
 	c.metrics.reloadSuccessful.Set(1)
 	c.metrics.reloadSuccess.SetToCurrentTime()
-	r.wakeUp()
+	r.wakeBackground()
 }
 
 // ConfigureFailed notes that a new configuration was no good, so that the one
@@ -101,15 +101,15 @@ func (c *Collector) Simulated() bool {
 	return c.refresher.cfg != nil && c.refresher.cfg.Simulated
 }
 
-// Run makes the first refresh, and whole reads beside the scrapes, until the
+// Run makes the first refresh, and full reads beside the scrapes, until the
 // context of New ends and nothing is asked any more.
 func (c *Collector) Run() {
 	r := c.refresher
-	r.asking.Go(r.keepState)
+	r.asking.Go(r.saveLoop)
 	r.refresh()
-	r.readWhole()
+	r.backgroundReads()
 	r.stop()
-	r.closeState()
+	r.saveFinal()
 }
 
 // Ready reports whether the first refresh has ended, well or badly.
@@ -127,7 +127,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descs {
 		ch <- d.Desc
 	}
-	for _, vec := range newDurationVecs(false) {
+	for _, vec := range newHistogramVecs(false) {
 		vec.Describe(ch)
 	}
 	for _, own := range c.metrics.collectors() {
@@ -160,7 +160,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func collectRoute(ch chan<- prometheus.Metric, route string, state routeState, budget petra.BudgetState) {
+func collectRoute(ch chan<- prometheus.Metric, route string, state routeHealth, budget petra.BudgetState) {
 	var success, blocked float64
 	if !state.success.IsZero() {
 		success = seconds(state.success)

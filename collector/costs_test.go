@@ -88,11 +88,14 @@ func TestCosts(t *testing.T) {
 		near(file, said[2], 1e3, (many.text-few.text)/900, 0.05)
 		near(file, said[3], 1e3, (many.gzip-few.gzip)/900, 0.05)
 	}
-	const values = "deploy/helm/petra-exporter/values.yaml"
-	said := regexp.MustCompile(`1,000 tenants take about ([\d,]+) MiB, 10,000 about ([\d,]+) MiB`).FindStringSubmatch(readFile(t, values))
-	if said == nil {
-		t.Fatalf("%s does not say what memory is needed", values)
+	const chart = "deploy/helm/petra-exporter/README.md"
+	for tenants, peak := range map[string]float64{"1,000": many.peak, "10,000": measured["10000"].peak} {
+		said := regexp.MustCompile(`\| up to ` + tenants + ` \| (\d+)Mi`).FindStringSubmatch(readFile(t, chart))
+		if said == nil {
+			t.Fatalf("%s does not say what memory %s tenants need", chart, tenants)
+		}
+		if limit := number(t, said[1]); peak == 0 || limit < peak || limit > 4*peak {
+			t.Errorf("%s: a limit of %v MiB for %s tenants, measured are %v MiB", chart, limit, tenants, peak)
+		}
 	}
-	near(values, said[1], 1, many.peak, 0.2)
-	near(values, said[2], 1, measured["10000"].peak, 0.2)
 }

@@ -42,7 +42,7 @@ func FuzzDamage(f *testing.F) {
 			if plain {
 				yaml = "tenants: [{id: Aaaaa1}]"
 			}
-			api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+			api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 			e := newExporter(t, api, yaml)
 			runScrapes(e, 2*time.Minute)
 			before := e.scrape()

@@ -44,7 +44,7 @@ func TestScrapesShareExposition(t *testing.T) {
 		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", "", "application/vnd.google.protobuf"},
 	}
 	synctest.Test(t, func(t *testing.T) {
-		e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "")
+		e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
 		e.scrape()
 		g := &gathers{Gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gathers", Help: "Gathers."})}
 		e.registry.MustRegister(g)
@@ -82,7 +82,7 @@ func TestScrapeAfterGather(t *testing.T) {
 		time.Sleep(45 * time.Second)
 		var first sync.WaitGroup
 		first.Go(func() { e.get("/metrics") })
-		time.Sleep(15 * time.Second) // the least time between two heads is 14 s
+		time.Sleep(15 * time.Second) // the least time between two organization reads is 14 s
 		addIncident(w)
 		e.scrape().want(t, `petra_incidents_raised_total{tenant_id="A"}`, 2)
 		first.Wait()
@@ -105,7 +105,7 @@ func TestSlowClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "")
+				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
 				large := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "large", Help: "Large."}, []string{"text"})
 				large.WithLabelValues(strings.Repeat("x", size))
 				e.registry.MustRegister(large)

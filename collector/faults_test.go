@@ -11,9 +11,9 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
-// smallWorld has three tenants, each with a remediated incident and an open one.
-func smallWorld(now time.Time) *petratest.World {
-	w := petratest.NewWorld()
+// smallOrg has three tenants, each with a remediated incident and an open one.
+func smallOrg(now time.Time) *petratest.Organization {
+	w := petratest.NewOrganization()
 	for _, id := range []string{"Aaaaa1", "Bbbbb2", "Ccccc3"} {
 		w.SetTenant(petratest.Tenant{ID: id, Name: "Tenant " + id, MicrosoftID: "00000000-0000-0000-0000-0000000000" + strings.ToLower(id[:2]), Onboarded: now.Add(-1000 * time.Hour)})
 		w.Add(
@@ -29,7 +29,7 @@ func smallWorld(now time.Time) *petratest.World {
 // follows for a minute.
 func TestFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey}})
 		api.SetFault(
 			petratest.Fault{Kind: petratest.Status429, Match: func(r petratest.Request) bool { return r.Route == petratest.RouteIncidents }},
 			petratest.Fault{Kind: petratest.Slow, Match: petratest.IsTenants},
@@ -45,10 +45,10 @@ func TestFirstFailure(t *testing.T) {
 // TestEmptyListTwice: one wrong empty answer must not close every page; a
 // second one, 30 s later, is believed.
 func TestEmptyListTwice(t *testing.T) {
-	for mode, yaml := range map[string]string{"head": "", "plain": "tenants: [{id: Aaaaa1}]"} {
+	for mode, yaml := range map[string]string{"organization": "", "plain": "tenants: [{id: Aaaaa1}]"} {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+				api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 				e := newExporter(t, api, yaml)
 				e.scrape()
 				api.SetFault(petratest.Fault{Kind: petratest.EmptyList, Match: func(r petratest.Request) bool { return r.Route == petratest.RouteIncidents }})
@@ -77,7 +77,7 @@ func TestEmptyListTwice(t *testing.T) {
 func TestMaintenance(t *testing.T) {
 	for _, test := range []struct {
 		name, header, value string
-		heads               int // in the 10 minutes that follow the first
+		orgReads            int // in the 10 minutes that follow the first
 	}{
 		{"no wait", "", "", 35},
 		{"seconds", "Retry-After", "240", 2},
@@ -86,29 +86,29 @@ func TestMaintenance(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+				api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
 				e := newExporter(t, api, "")
 				runScrapes(e, 3*time.Minute)
 				api.SetFault(petratest.Fault{Kind: petratest.Status503, RetryHeader: test.header, RetryValue: test.value})
-				count := func() (heads, others int) {
+				count := func() (orgReads, others int) {
 					for _, r := range api.Requests() {
-						if petratest.IsHead(r) && r.Fault != "" {
-							heads++
-						} else if petratest.IsWhole(r) && r.Fault != "" {
+						if petratest.IsOrgRead(r) && r.Fault != "" {
+							orgReads++
+						} else if petratest.IsFullRead(r) && r.Fault != "" {
 							others++
 						}
 					}
-					return heads, others
+					return orgReads, others
 				}
 				runScrapes(e, 30*time.Second)
 				before, whole := count()
 				runScrapes(e, 9*time.Minute+15*time.Second)
-				after, wholeAfter := count()
-				if n := after - before; test.value != "" && n != test.heads || n < test.heads {
-					t.Errorf("%d heads, want %d", n, test.heads)
+				after, fullReadsAfter := count()
+				if n := after - before; test.value != "" && n != test.orgReads || n < test.orgReads {
+					t.Errorf("%d organization reads, want %d", n, test.orgReads)
 				}
-				if n := wholeAfter - whole; test.value != "" && n != 0 {
-					t.Errorf("%d whole reads before a head has succeeded", n)
+				if n := fullReadsAfter - whole; test.value != "" && n != 0 {
+					t.Errorf("%d full reads before an organization read has succeeded", n)
 				}
 				api.ClearFault()
 				runScrapes(e, 10*time.Minute)
@@ -119,10 +119,10 @@ func TestMaintenance(t *testing.T) {
 }
 
 // TestUnauthorized: a 401 sets every tenant down, and until a request succeeds
-// a refresh makes one head only.
+// a refresh makes one organization read only.
 func TestUnauthorized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey}})
 		e := newExporter(t, api, "tenants: [{id: Aaaaa1}, {id: Bbbbb2}]")
 		e.scrape()
 		api.SetKeys("another")
@@ -141,8 +141,8 @@ func TestUnauthorized(t *testing.T) {
 			t.Errorf("%d requests in 4 scrapes, want 4: %v", len(asked), asked)
 		}
 		for _, r := range asked {
-			if !petratest.IsHead(r) {
-				t.Errorf("want heads only, got %+v", r)
+			if !petratest.IsOrgRead(r) {
+				t.Errorf("want organization reads only, got %+v", r)
 			}
 		}
 		api.SetKeys(testKey)
@@ -150,8 +150,8 @@ func TestUnauthorized(t *testing.T) {
 		e.scrape().want(t, `petra_tenant_up{tenant_id="Bbbbb2"}`, 1)
 		time.Sleep(15 * time.Second)
 		e.scrape()
-		if last := api.Requests(); !petratest.IsWhole(last[len(last)-1]) && !petratest.IsTenants(last[len(last)-1]) {
-			t.Errorf("want whole reads again, got %+v", last[len(last)-1])
+		if last := api.Requests(); !petratest.IsFullRead(last[len(last)-1]) && !petratest.IsTenants(last[len(last)-1]) {
+			t.Errorf("want full reads again, got %+v", last[len(last)-1])
 		}
 	})
 }
@@ -161,8 +161,8 @@ func TestDeniedTenant(t *testing.T) {
 	for _, kind := range []petratest.FaultKind{petratest.Status403, petratest.Status404} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				world := bigWorld(time.Now())
-				api := petratest.NewAPI(world, petratest.Options{})
+				org := bigOrg(time.Now())
+				api := petratest.NewAPI(org, petratest.Options{})
 				e := newExporter(t, api, "max_staleness: 10m")
 				runScrapes(e, 3*time.Minute)
 				e.scrape().want(t, `petra_tenants{state="complete"}`, 3)
@@ -176,8 +176,8 @@ func TestDeniedTenant(t *testing.T) {
 				if n := e.log.lines("tenant cannot be read"); n != 1 {
 					t.Errorf("the log has the failure %d times:\n%s", n, e.log)
 				}
-				// What heads do not reach grows stale; what they reach does not.
-				world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+				// What organization reads do not reach grows stale; what they reach does not.
+				org.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
 				runScrapes(e, 12*time.Minute)
 				s = e.scrape()
 				for key := range s.named("petra_open_incidents") {
@@ -187,7 +187,7 @@ func TestDeniedTenant(t *testing.T) {
 				}
 				s.want(t, `petra_open_incident_live{incident_id="new",tenant_id="Aaaaa1"}`, 0)
 				if _, ok := s.value(`petra_open_incident_live{incident_id="open-Aaaaa1",tenant_id="Aaaaa1"}`); ok {
-					t.Error("an incident out of a head's reach is told after max_staleness")
+					t.Error("an incident out of an organization read's reach is told after max_staleness")
 				}
 				s.want(t, `petra_tenants{state="stale"}`, 1)
 				api.ClearFault()
@@ -200,10 +200,10 @@ func TestDeniedTenant(t *testing.T) {
 	}
 }
 
-// bigWorld is smallWorld with so many newer incidents that a head is cut and
+// bigOrg is smallOrg with so many newer incidents that an organization read is cut and
 // reaches none of the tenants' own.
-func bigWorld(now time.Time) *petratest.World {
-	w := smallWorld(now)
+func bigOrg(now time.Time) *petratest.Organization {
+	w := smallOrg(now)
 	for i := range 600 {
 		at := now.Add(-time.Hour).Add(time.Duration(i) * time.Second)
 		w.Add(petratest.Incident{ID: "flood-" + time.Duration(i).String(), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at.Add(time.Second)})
@@ -223,7 +223,7 @@ func runScrapes(e *exporter, d time.Duration) {
 // neither counted nor timed, and its failure is logged once.
 func TestNoRequestWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey}})
 		file := filepath.Join(t.TempDir(), "key")
 		if err := os.WriteFile(file, []byte(testKey), 0o600); err != nil {
 			t.Fatal(err)

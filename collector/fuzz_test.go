@@ -50,7 +50,7 @@ func jsonText(text string) string {
 // the first refresh.
 func answered(t *testing.T, incidents, tenants, yaml string) *exporter {
 	t.Helper()
-	api := petratest.NewAPI(petratest.NewWorld(), petratest.Options{})
+	api := petratest.NewAPI(petratest.NewOrganization(), petratest.Options{})
 	api.SetFault(
 		petratest.Fault{Kind: petratest.BadJSON, Match: petratest.IsTenants, Body: tenants},
 		petratest.Fault{Kind: petratest.BadJSON, Body: incidents},

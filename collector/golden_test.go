@@ -27,7 +27,7 @@ var documentedAt = time.Date(2025, 2, 7, 12, 0, 0, 0, time.UTC)
 // TestGolden holds the whole exposition for good and bad answers. The bad ones
 // come after a good one, except in the file of the first.
 func TestGolden(t *testing.T) {
-	world := func() *petratest.World {
+	org := func() *petratest.Organization {
 		w := petratest.Documented()
 		w.SetTenant(petratest.Tenant{ID: "Em3pty", Name: "No Incidents Ltd.", MicrosoftID: "00000000-1111-2222-3333-444444444444", Paused: true, Onboarded: documentedAt.Add(-48 * time.Hour)})
 		return w
@@ -48,7 +48,7 @@ func TestGolden(t *testing.T) {
 		t.Run(c.file, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sleepUntil(documentedAt)
-				api := petratest.NewAPI(world(), petratest.Options{Keys: []string{testKey}, Latency: 200 * time.Millisecond})
+				api := petratest.NewAPI(org(), petratest.Options{Keys: []string{testKey}, Latency: 200 * time.Millisecond})
 				if c.first {
 					api.SetFault(petratest.Fault{Kind: c.fault})
 				}

@@ -42,7 +42,7 @@ func samplesOf(d desc) func(*rows) []prometheus.Metric {
 	}
 }
 
-func histogramsOf(kind durationKind) func(*rows) []prometheus.Metric {
+func histogramsOf(kind interval) func(*rows) []prometheus.Metric {
 	return func(r *rows) (metrics []prometheus.Metric) {
 		for _, byLive := range r.histograms[kind] {
 			for _, h := range byLive {
@@ -55,7 +55,7 @@ func histogramsOf(kind durationKind) func(*rows) []prometheus.Metric {
 
 // moment is a change in an incident's past: from then on, an answer told it
 // with that status.
-type moment struct {
+type occasion struct {
 	at       time.Time // zero: before all that is known
 	incident *incident
 	status   *status
@@ -68,59 +68,59 @@ var pastOpen = &status{label: config.NoStatus, meaning: config.Unknown}
 // past is what happened to the incident until begun. Where the API gives no
 // usable time, the next best one stands for it; an incident of which nothing
 // tells when it was over never counts as open.
-func (i *incident) past(begun time.Time) []moment {
+func (i *incident) past(begun time.Time) []occasion {
 	raised := i.CreatedAt
 	if raised.IsZero() {
 		raised = i.OccurredAt
 	}
 	if i.open() {
-		return []moment{{raised, i, pastOpen}}
+		return []occasion{{raised, i, pastOpen}}
 	}
 	over, known := i.RemediatedAt()
 	if over.After(begun) { // it is over, so it was by then
 		over = begun
 	}
 	if !known || !over.After(raised) {
-		return []moment{{raised, i, i.status}}
+		return []occasion{{raised, i, i.status}}
 	}
-	return []moment{{raised, i, pastOpen}, {over, i, i.status}}
+	return []occasion{{raised, i, pastOpen}, {over, i, i.status}}
 }
 
 // Past is what happened to the incidents of a tenant.
 type Past struct {
-	store   *store
-	tenant  *tenant
-	moments []moment // oldest first
+	store     *store
+	tenant    *tenant
+	occasions []occasion // oldest first
 }
 
-// History is the past of each tenant that was read whole and has incidents, as
+// History is the past of each tenant that was read in full and has incidents, as
 // far as answers to requests since begun tell it.
 func (c *Collector) History(begun time.Time) (all []Past) {
-	s := c.refresher.world().store
+	s := c.refresher.active().store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, t := range s.members() {
-		if !t.complete || !s.publishable(t) {
+	for _, t := range s.collected() {
+		if !t.complete || !s.canPublish(t) {
 			continue
 		}
-		var moments []moment
+		var occasions []occasion
 		for _, i := range t.incidents {
 			if i.present {
-				moments = append(moments, i.past(begun)...)
+				occasions = append(occasions, i.past(begun)...)
 			}
 		}
-		if len(moments) == 0 {
+		if len(occasions) == 0 {
 			continue
 		}
-		sort.SliceStable(moments, func(a, b int) bool { return moments[a].at.Before(moments[b].at) })
-		all = append(all, Past{s, t, moments})
+		sort.SliceStable(occasions, func(a, b int) bool { return occasions[a].at.Before(occasions[b].at) })
+		all = append(all, Past{s, t, occasions})
 	}
 	return all
 }
 
 // Begin is the first time of which the past tells, zero if there is none.
 func (p Past) Begin() time.Time {
-	for _, m := range p.moments {
+	for _, m := range p.occasions {
 		if !m.at.IsZero() {
 			return m.at
 		}
@@ -137,22 +137,22 @@ func (p Past) Replay(metric string, stepOf func(time.Time) int) iter.Seq2[int, [
 	return func(yield func(int, []prometheus.Metric) bool) {
 		p.store.mu.RLock()
 		defer p.store.mu.RUnlock()
-		was := &tenant{Tenant: p.tenant.Tenant, incidents: map[string]*incident{}, durations: newDurationVecs(false).of(p.tenant.ID)}
-		for _, m := range p.moments {
+		was := &tenant{Tenant: p.tenant.Tenant, incidents: map[string]*incident{}, histograms: newHistogramVecs(false).of(p.tenant.ID)}
+		for _, m := range p.occasions {
 			was.hasHad(m.status) // so that it has a zero
 		}
-		moments := p.moments
+		occasions := p.occasions
 		for step := 0; ; {
 			out := &rows{samples: map[desc][]row{}}
 			p.store.collectCounts(out, was)
-			if !yield(step, family.metrics(out)) || len(moments) == 0 {
+			if !yield(step, family.metrics(out)) || len(occasions) == 0 {
 				return
 			}
-			step = stepOf(moments[0].at)
-			for len(moments) > 0 && stepOf(moments[0].at) == step {
-				m := moments[0]
-				was.tell(m.incident.Incident, m.status, m.at, true, false)
-				moments = moments[1:]
+			step = stepOf(occasions[0].at)
+			for len(occasions) > 0 && stepOf(occasions[0].at) == step {
+				m := occasions[0]
+				was.upsert(m.incident.Incident, m.status, m.at, true, false)
+				occasions = occasions[1:]
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestWallClockJumps(t *testing.T) {
 		})
 		t.Run(name+", warm start", func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "state.json")
-			before := newExporterWithState(t, petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{}), "", file)
+			before := newExporterWithState(t, petratest.NewAPI(smallOrg(time.Now().Add(-24*time.Hour)), petratest.Options{}), "", file)
 			before.scrape()
 			before.stop()
 			testWallClockJumps(t, by, file)
@@ -47,13 +47,13 @@ func TestWallClockJumps(t *testing.T) {
 func testWallClockJumps(t *testing.T, by time.Duration, stateFile string) {
 	var c clock
 	defer collector.SetClock(c.now)()
-	api := petratest.NewAPI(smallWorld(time.Now().Add(-24*time.Hour)), petratest.Options{})
+	api := petratest.NewAPI(smallOrg(time.Now().Add(-24*time.Hour)), petratest.Options{})
 	if stateFile != "" {
 		api.SetFault(petratest.Fault{Kind: petratest.Status500})
 	}
 	e := newExporterWithState(t, api, "max_staleness: 10m", stateFile)
 	defer e.stop() // before the clock is put back
-	heads := 0
+	orgReads := 0
 	step := func(what string, jump, pass time.Duration, asked int, state string) {
 		t.Helper()
 		before := c.now()
@@ -63,15 +63,15 @@ func testWallClockJumps(t *testing.T, by time.Duration, stateFile string) {
 		}
 		c.passed.Add(int64(pass))
 		e.scrape().want(t, `petra_tenants{state="`+state+`"}`, 3)
-		heads += asked
+		orgReads += asked
 		got := 0
 		for _, r := range api.Requests() {
-			if petratest.IsHead(r) {
+			if petratest.IsOrgRead(r) {
 				got++
 			}
 		}
-		if got != heads {
-			t.Errorf("%s: %d heads, want %d", what, got, heads)
+		if got != orgReads {
+			t.Errorf("%s: %d heads, want %d", what, got, orgReads)
 		}
 	}
 	step("at first", 0, 0, 1, "complete")
@@ -83,19 +83,19 @@ func testWallClockJumps(t *testing.T, by time.Duration, stateFile string) {
 	step("for too long", 0, 2*time.Minute, 1, "stale")
 }
 
-// TestStaleFacts: what heads have told of a tenant whose own reads are refused
+// TestStaleFacts: what organization reads have told of a tenant whose own reads are refused
 // ends with max_staleness, on the collector's clock.
 func TestStaleFacts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c clock
 		defer collector.SetClock(func() time.Time { return time.Now().Add(time.Duration(c.passed.Load())) })()
-		world := bigWorld(time.Now())
-		api := petratest.NewAPI(world, petratest.Options{})
+		org := bigOrg(time.Now())
+		api := petratest.NewAPI(org, petratest.Options{})
 		e := newExporter(t, api, "max_staleness: 10m")
 		defer e.stop() // before the clock is put back
 		runScrapes(e, 3*time.Minute)
 		api.SetFault(petratest.Fault{Kind: petratest.Status403, Match: func(r petratest.Request) bool { return r.TenantID == "Aaaaa1" }})
-		world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		org.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
 		runScrapes(e, 3*time.Minute)
 		const fact = `petra_open_incident_live{incident_id="new",tenant_id="Aaaaa1"}`
 		e.scrape().want(t, fact, 0)
@@ -104,7 +104,7 @@ func TestStaleFacts(t *testing.T) {
 		s := e.scrape()
 		s.want(t, `petra_tenants{state="stale"}`, 3)
 		if _, ok := s.value(fact); ok {
-			t.Error("an incident is still told 11 minutes after the last head")
+			t.Error("an incident is still told 11 minutes after the last organization read")
 		}
 	})
 }

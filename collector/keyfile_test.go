@@ -41,7 +41,7 @@ func TestKeyFileReadableByEverybody(t *testing.T) {
 	}
 	write(testKey, 0o644)
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey, "another-key-0123"}})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey, "another-key-0123"}})
 		yaml := "api: {authorization: {credentials_file: " + link + "}}"
 		e := newExporter(t, api, yaml)
 		warned := 0
@@ -117,7 +117,7 @@ func TestConfigurationWithKeyReadableByEverybody(t *testing.T) {
 				if err := os.Chmod(file, c.mode); err != nil {
 					t.Fatal(err)
 				}
-				e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}}), "max_staleness: 3h")
+				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey}}), "max_staleness: 3h")
 				if err := e.configureFrom(file); err != nil {
 					t.Fatal(err)
 				}

@@ -11,14 +11,14 @@ import (
 )
 
 // TestKnownOrNotSaid: single facts are told as soon as an answer held the
-// incident, counts only once the tenant was read whole, recent incidents once
+// incident, counts only once the tenant was read in full, recent incidents once
 // the whole window is known.
 func TestKnownOrNotSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := bigWorld(now)
-		world.Add(petratest.Incident{ID: "newest", TenantID: "Ccccc3", CreatedAt: now.Add(-time.Minute), OccurredAt: now.Add(-2 * time.Minute)})
-		api := petratest.NewAPI(world, petratest.Options{})
+		org := bigOrg(now)
+		org.Add(petratest.Incident{ID: "newest", TenantID: "Ccccc3", CreatedAt: now.Add(-time.Minute), OccurredAt: now.Add(-2 * time.Minute)})
+		api := petratest.NewAPI(org, petratest.Options{})
 		e := newExporter(t, api, "recent_window: 10m")
 		s := e.scrape()
 		s.want(t, `petra_tenants{state="pending"}`, 3)
@@ -27,7 +27,7 @@ func TestKnownOrNotSaid(t *testing.T) {
 		for _, name := range []string{"petra_incidents", "petra_open_incidents", "petra_incidents_raised_total", "petra_oldest_open_incident_created_timestamp_seconds", "petra_incident_dwell_time_seconds_count", "petra_open_incidents_unlisted"} {
 			s.wantNone(t, name)
 		}
-		// The window is shorter than what the head reaches.
+		// The window is shorter than what the organization read reaches.
 		s.want(t, `petra_recent_incident_created_timestamp_seconds{incident_id="newest",live="false",tenant_id="Ccccc3"}`, float64(now.Add(-time.Minute).Unix()))
 		s.want(t, `petra_tenant_up{tenant_id="Ccccc3"}`, 1)
 		s.wantNone(t, "petra_tenant_last_full_read_timestamp_seconds")
@@ -44,12 +44,12 @@ func TestKnownOrNotSaid(t *testing.T) {
 }
 
 // TestOnboardedInFuture: a tenant that claims to be newer than all of its
-// incidents is not read whole by a cut head.
+// incidents is not read in full by a truncated organization read.
 func TestOnboardedInFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := bigWorld(time.Now())
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A", Onboarded: time.Now().AddDate(100, 0, 0)})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		org := bigOrg(time.Now())
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A", Onboarded: time.Now().AddDate(100, 0, 0)})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "")
 		e.scrape().wantNone(t, "petra_open_incidents")
 		runScrapes(e, 3*time.Minute)
 		s := e.scrape()
@@ -58,11 +58,11 @@ func TestOnboardedInFuture(t *testing.T) {
 	})
 }
 
-// TestRecentWindowNotReached: a cut head that does not reach the whole window
+// TestRecentWindowNotReached: a truncated organization read that does not reach the whole window
 // says nothing of recent incidents.
 func TestRecentWindowNotReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newExporter(t, petratest.NewAPI(bigWorld(time.Now()), petratest.Options{}), "")
+		e := newExporter(t, petratest.NewAPI(bigOrg(time.Now()), petratest.Options{}), "")
 		e.scrape().wantNone(t, "petra_recent_incident_created_timestamp_seconds")
 		runScrapes(e, 3*time.Minute)
 		s := e.scrape()
@@ -75,12 +75,12 @@ func TestRecentWindowNotReached(t *testing.T) {
 func TestFirstSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := smallWorld(now)
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		org := smallOrg(now)
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "")
 		s := e.scrape()
 		s.want(t, `petra_recent_incident_first_seen_timestamp_seconds{incident_id="open-Aaaaa1",live="false",tenant_id="Aaaaa1"}`, float64(now.Add(-2*time.Hour).Unix()))
 		time.Sleep(10 * time.Second)
-		world.Add(petratest.Incident{ID: "late", TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-90 * time.Minute), RemediatedAt: now})
+		org.Add(petratest.Incident{ID: "late", TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-90 * time.Minute), RemediatedAt: now})
 		time.Sleep(10 * time.Second)
 		s = e.scrape()
 		s.want(t, `petra_recent_incident_first_seen_timestamp_seconds{incident_id="late",live="false",tenant_id="Aaaaa1"}`, float64(time.Now().Unix()))
@@ -101,11 +101,11 @@ func TestFirstSeen(t *testing.T) {
 // TestWithdrawn: what the API withdraws leaves the gauges, and stays counted.
 func TestWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := bigWorld(time.Now())
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		org := bigOrg(time.Now())
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "")
 		runScrapes(e, 3*time.Minute)
 		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
-		world.Update("open-Aaaaa1", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
+		org.Update("open-Aaaaa1", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
 		runScrapes(e, 4*time.Minute)
 		s := e.scrape()
 		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 0)
@@ -114,16 +114,16 @@ func TestWithdrawn(t *testing.T) {
 	})
 }
 
-// TestTruncated: an open incident that a full whole read no longer reaches
+// TestTruncated: an open incident that a truncated full read no longer reaches
 // stays published for 30 days; another leaves the gauges.
 func TestTruncated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := smallWorld(now)
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "tenants: [{id: Aaaaa1}]")
+		org := smallOrg(now)
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "tenants: [{id: Aaaaa1}]")
 		e.scrape().want(t, `petra_tenant_incidents_truncated{tenant_id="Aaaaa1"}`, 0)
 		for i := range 500 {
-			world.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, RemediatedAt: now})
+			org.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, RemediatedAt: now})
 		}
 		time.Sleep(time.Minute)
 		s := e.scrape()
@@ -143,7 +143,7 @@ func TestTruncated(t *testing.T) {
 // their values.
 func TestStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "max_staleness: 10m")
 		e.scrape()
 		api.SetFault(petratest.Fault{Kind: petratest.Status500})
@@ -164,19 +164,19 @@ func TestStale(t *testing.T) {
 	})
 }
 
-// TestLongOutage: where incidents may have come and gone out of a head's reach
-// during an outage, the tenants are pending until they are read whole again.
+// TestLongOutage: where incidents may have come and gone out of an organization read's reach
+// during an outage, the tenants are pending until they are read in full again.
 func TestLongOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
-		api := petratest.NewAPI(world, petratest.Options{})
+		org := smallOrg(time.Now())
+		api := petratest.NewAPI(org, petratest.Options{})
 		e := newExporter(t, api, "")
 		runScrapes(e, 2*time.Minute)
 		api.SetFault(petratest.Fault{Kind: petratest.Status500})
 		runScrapes(e, 10*time.Minute)
 		for i := range 700 {
 			at := time.Now().Add(-9 * time.Minute).Add(time.Duration(i) * 500 * time.Millisecond)
-			world.Add(petratest.Incident{ID: fmt.Sprint("burst-", i), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at})
+			org.Add(petratest.Incident{ID: fmt.Sprint("burst-", i), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at})
 		}
 		api.ClearFault()
 		sleepUntil(time.Now().Truncate(30 * time.Second).Add(30 * time.Second))
@@ -196,7 +196,7 @@ func TestLongOutage(t *testing.T) {
 // dropped and counted, once.
 func TestWrongTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "tenants: [{id: Aaaaa1}]")
 		e.scrape()
 		api.SetFault(petratest.Fault{Kind: petratest.IgnoredFilter})
@@ -217,11 +217,11 @@ func TestWrongTenant(t *testing.T) {
 func TestListedStaysListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := smallWorld(now)
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "max_open_incidents: 3")
+		org := smallOrg(now)
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "max_open_incidents: 3")
 		e.scrape()
 		for i := range 5 {
-			world.Add(petratest.Incident{ID: fmt.Sprint("flood-", i), TenantID: "Aaaaa1", CreatedAt: now.Add(time.Duration(i) * time.Second), OccurredAt: now})
+			org.Add(petratest.Incident{ID: fmt.Sprint("flood-", i), TenantID: "Aaaaa1", CreatedAt: now.Add(time.Duration(i) * time.Second), OccurredAt: now})
 		}
 		time.Sleep(15 * time.Second)
 		s := e.scrape()
@@ -238,16 +238,16 @@ func TestListedStaysListed(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := petratest.NewWorld()
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		org := petratest.NewOrganization()
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
 		add := func(id, status string) {
-			world.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: status})
+			org.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: status})
 		}
 		add("fp", "False_Positive")
 		add("progress", "IN_PROGRESS")
 		add("odd", "ODD")
-		world.Add(petratest.Incident{ID: "none", TenantID: "Aaaaa1", CreatedAt: now, Raw: []byte(`{"id":"none","createdAt":"` + now.Format(time.RFC3339) + `","tenant":{"petraTenantId":"Aaaaa1"}}`)})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "closed_statuses: [FALSE_POSITIVE]\nopen_statuses: [in_progress]")
+		org.Add(petratest.Incident{ID: "none", TenantID: "Aaaaa1", CreatedAt: now, Raw: []byte(`{"id":"none","createdAt":"` + now.Format(time.RFC3339) + `","tenant":{"petraTenantId":"Aaaaa1"}}`)})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "closed_statuses: [FALSE_POSITIVE]\nopen_statuses: [in_progress]")
 		s := e.scrape()
 		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 3)
 		s.want(t, `petra_incidents{live="false",remediation_status="False_Positive",tenant_id="Aaaaa1"}`, 1)
@@ -285,8 +285,8 @@ func TestStatuses(t *testing.T) {
 func TestBadFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := petratest.NewWorld()
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		org := petratest.NewOrganization()
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
 		for id, raw := range map[string]string{
 			"bad-time":  `{"id":"bad-time","createdAt":"yesterday","occurredAt":"1969-01-01T00:00:00Z","remediationStatus":"ACTIVE","isLive":"yes","tenant":{"petraTenantId":"Aaaaa1"}}`,
 			"bad-dwell": `{"id":"bad-dwell","createdAt":"CREATED","occurredAt":"CREATED","remediationStatus":"REMEDIATED","isLive":true,"dwellTimeMinutes":"5","tenant":{"petraTenantId":"Aaaaa1"}}`,
@@ -296,9 +296,9 @@ func TestBadFields(t *testing.T) {
 			"no-object": `[1]`,
 		} {
 			raw = strings.ReplaceAll(raw, "CREATED", now.UTC().Format(time.RFC3339))
-			world.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: now, Raw: []byte(raw)})
+			org.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: now, Raw: []byte(raw)})
 		}
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "")
 		for range 3 {
 			time.Sleep(15 * time.Second)
 			s := e.scrape()
@@ -386,11 +386,11 @@ func TestContradictions(t *testing.T) {
 // two.
 func TestUnfitIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
+		org := smallOrg(time.Now())
 		for _, id := range []string{"x\x01", "x\x02", "x\u202e"} {
-			world.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+			org.Add(petratest.Incident{ID: id, TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
 		}
-		s := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "").scrape()
+		s := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "").scrape()
 		s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 4)
 		s.want(t, "petra_open_incident_live{incident_id=\"x\ufffd-f5e27948\",tenant_id=\"Aaaaa1\"}", 0)
 	})
@@ -401,13 +401,13 @@ func TestUnfitIDs(t *testing.T) {
 func TestStatusPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := petratest.NewWorld()
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		org := petratest.NewOrganization()
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
 		for i := range 30 {
-			world.Add(petratest.Incident{ID: fmt.Sprint(i), TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: fmt.Sprint("S", i)})
+			org.Add(petratest.Incident{ID: fmt.Sprint(i), TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: fmt.Sprint("S", i)})
 		}
-		world.Add(petratest.Incident{ID: "other", TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: "OTHER"})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "closed_statuses: [C1, C2, C3]")
+		org.Add(petratest.Incident{ID: "other", TenantID: "Aaaaa1", CreatedAt: now, OccurredAt: now, OpenStatus: "OTHER"})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "closed_statuses: [C1, C2, C3]")
 		s := e.scrape()
 		e.family("petra_up") // fails the test if a series could not be gathered
 		s.want(t, `petra_remediation_status_info{meaning="unknown",remediation_status="OTHER"}`, 1)
@@ -432,12 +432,12 @@ func TestStatusPlaces(t *testing.T) {
 func TestWithdrawnWithoutTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC))
-		world := petratest.NewWorld()
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
-		world.Add(petratest.Incident{ID: "odd", TenantID: "Aaaaa1", CreatedAt: time.Now(), Raw: []byte(`{"id":"odd","createdAt":"junk","tenant":{"petraTenantId":"Aaaaa1"}}`)})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "since: 2000-05-01")
+		org := petratest.NewOrganization()
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		org.Add(petratest.Incident{ID: "odd", TenantID: "Aaaaa1", CreatedAt: time.Now(), Raw: []byte(`{"id":"odd","createdAt":"junk","tenant":{"petraTenantId":"Aaaaa1"}}`)})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "since: 2000-05-01")
 		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
-		world.Update("odd", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
+		org.Update("odd", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
 		runScrapes(e, time.Minute)
 		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 0)
 	})

@@ -60,7 +60,7 @@ func TestLoggedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}})
+				api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey}})
 				e := newExporter(t, api, "api: {timeout: 5s}")
 				runScrapes(e, 2*time.Minute)
 				fail(e)
@@ -90,14 +90,14 @@ func TestLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestHeadsAloneFail: while heads fail and the reads of single tenants succeed,
+// TestHeadsAloneFail: while organization reads fail and the reads of single tenants succeed,
 // the log does not say in turn that requests fail and succeed again.
 func TestHeadsAloneFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "")
 		runScrapes(e, 3*time.Minute)
-		api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: petratest.IsHead})
+		api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: petratest.IsOrgRead})
 		runScrapes(e, 20*time.Minute)
 		if failed, again := e.log.lines("request failed"), e.log.lines("requests succeed again"); failed != 1 || again != 0 {
 			t.Errorf("%d failures and %d ends in the log, want 1 and 0:\n%s", failed, again, e.log)

@@ -27,23 +27,23 @@ func (d desc) sample(value float64, labels ...string) prometheus.Metric {
 
 // What is known of the tenants.
 var (
-	tenantsDesc            = gauge("petra_tenants", "Tenants by what is known of them: complete (read whole, fresh), pending (not yet read whole), stale (no answer within max_staleness).", "state")
+	tenantsDesc            = gauge("petra_tenants", "Tenants by what is known of them: complete (read in full, fresh), pending (not yet read in full), stale (no answer within max_staleness).", "state")
 	tenantInfoDesc         = gauge("petra_tenant_info", "Names of a tenant; always 1.", "tenant_id", "tenant_name", "microsoft_tenant_id")
 	tenantPausedDesc       = gauge("petra_tenant_paused", "1 while monitoring of the tenant is paused, else 0.", "tenant_id")
 	tenantOnboardedDesc    = gauge("petra_tenant_onboarded_timestamp_seconds", "When the tenant was onboarded (onboardingDate). No series where the API does not say.", "tenant_id")
-	tenantUpDesc           = gauge("petra_tenant_up", "1 if the last request that was to cover this tenant succeeded, else 0; 0 for a configured tenant that the organisation does not have. No series before the first.", "tenant_id")
+	tenantUpDesc           = gauge("petra_tenant_up", "1 if the last request that was to cover this tenant succeeded, else 0; 0 for a configured tenant that the organization does not have. No series before the first.", "tenant_id")
 	tenantLastRefreshDesc  = gauge("petra_tenant_last_refresh_timestamp_seconds", "When the tenant's newest incidents were last read. No series before the first time.", "tenant_id")
-	tenantLastFullReadDesc = gauge("petra_tenant_last_full_read_timestamp_seconds", "When the tenant was last read whole. No series before the first time.", "tenant_id")
-	tenantTruncatedDesc    = gauge("petra_tenant_incidents_truncated", "1 if the tenant's last whole read came back full (500), so that older incidents exist that the API does not give, else 0. No series before the tenant was first read whole.", "tenant_id")
+	tenantLastFullReadDesc = gauge("petra_tenant_last_full_read_timestamp_seconds", "When the tenant was last read in full. No series before the first time.", "tenant_id")
+	tenantTruncatedDesc    = gauge("petra_tenant_incidents_truncated", "1 if the tenant's last full read came back truncated (500), so that older incidents exist that the API does not give, else 0. No series before the tenant was first read in full.", "tenant_id")
 )
 
 // What is known of a tenant's incidents as a whole.
 var (
-	incidentsDesc      = gauge("petra_incidents", "Incidents that the API gives now, by remediation status. No series before the tenant was first read whole.", "tenant_id", "remediation_status", "live")
+	incidentsDesc      = gauge("petra_incidents", "Incidents that the API gives now, by remediation status. No series before the tenant was first read in full.", "tenant_id", "remediation_status", "live")
 	openIncidentsDesc  = gauge("petra_open_incidents", "Incidents that are neither remediated nor closed. 0 where there is none; no series where that is not known.", "tenant_id", "live")
-	oldestOpenDesc     = gauge("petra_oldest_open_incident_created_timestamp_seconds", "When the oldest open incident was raised. No series where none is open, and before the tenant was first read whole.", "tenant_id")
+	oldestOpenDesc     = gauge("petra_oldest_open_incident_created_timestamp_seconds", "When the oldest open incident was raised. No series where none is open, and before the tenant was first read in full.", "tenant_id")
 	lastIncidentDesc   = gauge("petra_last_incident_created_timestamp_seconds", "When the newest incident was raised. No series where there is none.", "tenant_id")
-	raisedDesc         = counter("petra_incidents_raised_total", "Incidents seen, in all states, each once. No series before the tenant was first read whole.", "tenant_id")
+	raisedDesc         = counter("petra_incidents_raised_total", "Incidents seen, in all states, each once. No series before the tenant was first read in full.", "tenant_id")
 	statusInfoDesc     = gauge("petra_remediation_status_info", "Meaning of a remediation status: remediated, closed, open, or unknown (in none of the configured lists, treated as open); always 1.", "remediation_status", "meaning")
 	openUnlistedDesc   = gauge("petra_open_incidents_unlisted", "Open incidents without series of their own, above max_open_incidents of the tenant or 5000 in all.", "tenant_id")
 	recentUnlistedDesc = gauge("petra_recent_incidents_unlisted", "Recent incidents without series of their own, above max_recent_incidents.")

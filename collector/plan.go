@@ -7,13 +7,13 @@ import (
 // The plan is what to ask next: a pure function of what is known, the budget
 // and the clock. docs/design.md has its rules with their reasons.
 const (
-	// headReserve is how many requests of a route's budget whole reads leave
-	// free, so that a scrape always finds one for its head.
-	headReserve = 1
-	// settleIn is how long a process makes no whole reads in head mode: it does
+	// orgReadReserve is how many requests of a route's budget full reads leave
+	// free, so that a scrape always finds one for its organization read.
+	orgReadReserve = 1
+	// startupDelay is how long a process makes no full reads in organization mode: it does
 	// not know what was spent before its start.
-	settleIn = time.Minute
-	// idleAfter is how long after the last scrape whole reads go on.
+	startupDelay = time.Minute
+	// idleAfter is how long after the last scrape full reads go on.
 	idleAfter = 5 * time.Minute
 	// againAfter is how long after a try a tenant has its next turn among those
 	// with something older that may change.
@@ -26,10 +26,10 @@ const (
 // of the plan.
 var clock = time.Now
 
-// headInterval is the least time between the starts of two heads, with n
+// orgReadInterval is the least time between the starts of two organization reads, with n
 // requests a minute: a little less than four scrapes a minute need at 10. While
-// the plan is cold, every second scrape's share goes to whole reads.
-func headInterval(n int, cold bool) time.Duration {
+// the plan is cold, every second scrape's share goes to full reads.
+func orgReadInterval(n int, cold bool) time.Duration {
 	interval := 140 * time.Second / time.Duration(n)
 	if cold {
 		return max(interval, 28*time.Second)
@@ -38,14 +38,14 @@ func headInterval(n int, cold bool) time.Duration {
 }
 
 // plainInterval is the least time between two refreshes that read each of a
-// few tenants whole.
+// few tenants in full.
 func plainInterval(n, tenants int) time.Duration {
 	return 70 * time.Second * time.Duration(tenants) / time.Duration(n)
 }
 
-// wholeReads is how many whole reads there may be in any minute beside the
-// heads.
-func wholeReads(n int, cold bool) int {
+// fullReadsPerMinute is how many full reads there may be in any minute beside the
+// organization reads.
+func fullReadsPerMinute(n int, cold bool) int {
 	warm := n - (n+1)/2
 	if cold {
 		return max(warm, n-3)
@@ -53,60 +53,60 @@ func wholeReads(n int, cold bool) int {
 	return warm
 }
 
-// cold reports whether a whole read of some tenant was never tried.
+// cold reports whether a full read of some tenant was never tried.
 func (s *store) cold() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.tenants {
-		if t.attempted.IsZero() && s.member(t) && !s.mistyped(t) {
+		if t.attempted.IsZero() && s.collects(t) && !s.unknownID(t) {
 			return true
 		}
 	}
 	return false
 }
 
-// nextWhole is the tenant to read whole next, empty where none is due; turn
-// counts the whole reads made. Two groups take turns: tenants with something
-// older than the last head reached that may change soon, and the others. In
+// nextFullRead is the tenant to read in full next, empty where none is due; round
+// counts the full reads made. Two groups take turns: tenants with something
+// older than the last organization read reached that may change soon, and the others. In
 // each, the one that was tried the longest ago comes first, so that a tenant
 // that always fails holds up nobody.
-func (s *store) nextWhole(now time.Time, turn int, cold bool) string {
+func (s *store) nextFullRead(now time.Time, round int, cold bool) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.headWhole {
+	if s.orgReadWhole {
 		return ""
 	}
-	var unsettled, other *tenant
-	for _, t := range s.members() {
+	var mayChange, other *tenant
+	for _, t := range s.collected() {
 		switch {
-		case !s.headFrom.IsZero() && t.Onboarded.After(s.headFrom):
-			// The last head has read it whole.
-		case s.unsettled(t):
-			if now.Sub(t.attempted) >= againAfter && (unsettled == nil || t.attempted.Before(unsettled.attempted)) {
-				unsettled = t
+		case !s.orgReadFrom.IsZero() && t.Onboarded.After(s.orgReadFrom):
+			// The last organization read has read it in full.
+		case s.mayChange(t):
+			if now.Sub(t.attempted) >= againAfter && (mayChange == nil || t.attempted.Before(mayChange.attempted)) {
+				mayChange = t
 			}
 		case other == nil || t.attempted.Before(other.attempted):
 			other = t
 		}
 	}
-	unsettledFirst := turn%2 == 0
+	mayChangeFirst := round%2 == 0
 	if cold {
-		unsettledFirst = turn%4 == 3
+		mayChangeFirst = round%4 == 3
 	}
 	switch {
-	case unsettled != nil && (unsettledFirst || other == nil):
-		return unsettled.ID
+	case mayChange != nil && (mayChangeFirst || other == nil):
+		return mayChange.ID
 	case other != nil:
 		return other.ID
 	}
 	return ""
 }
 
-// unsettled reports whether the tenant has an incident out of the last head's
+// mayChange reports whether the tenant has an incident out of the last organization read's
 // reach that is open, or that one answer has lacked and a second has to.
-func (s *store) unsettled(t *tenant) bool {
+func (s *store) mayChange(t *tenant) bool {
 	for _, i := range t.incidents {
-		reached := !s.headFrom.IsZero() && i.CreatedAt.After(s.headFrom)
+		reached := !s.orgReadFrom.IsZero() && i.CreatedAt.After(s.orgReadFrom)
 		if i.present && !reached && i.unreachable.IsZero() && (i.open() || !i.missing.IsZero()) {
 			return true
 		}
@@ -114,7 +114,7 @@ func (s *store) unsettled(t *tenant) bool {
 	return false
 }
 
-// attempt notes that a whole read of the tenant begins, and returns the ID to
+// attempt notes that a full read of the tenant begins, and returns the ID to
 // send: the configured spelling until the tenant is resolved.
 func (s *store) attempt(id string, now time.Time) string {
 	s.mu.Lock()
@@ -124,19 +124,19 @@ func (s *store) attempt(id string, now time.Time) string {
 		return id
 	}
 	t.attempted = now
-	if t.resolved || t.spelling == "" {
+	if t.petraIDKnown || t.configuredID == "" {
 		return t.ID
 	}
-	return t.spelling
+	return t.configuredID
 }
 
-// wholeTargets are the tenants that each refresh reads where it reads all: the
+// fullReadTargets are the tenants that each refresh reads where it reads all: the
 // configured ones.
-func (s *store) wholeTargets() []string {
+func (s *store) fullReadTargets() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var ids []string
-	for _, t := range s.members() {
+	for _, t := range s.collected() {
 		ids = append(ids, t.ID)
 	}
 	return ids

@@ -11,11 +11,11 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
-// TestPlain: of a few configured tenants each is read whole at every scrape,
+// TestPlain: of a few configured tenants each is read in full at every scrape,
 // and none more often than the budget allows.
 func TestPlain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "tenants: [{id: Aaaaa1}, {id: Bbbbb2}]")
 		synctest.Wait()
 		begun := time.Now()
@@ -25,15 +25,15 @@ func TestPlain(t *testing.T) {
 		}
 		whole := map[string]int{}
 		for _, r := range api.Requests() {
-			if petratest.IsHead(r) {
-				t.Errorf("a head: %+v", r)
+			if petratest.IsOrgRead(r) {
+				t.Errorf("an organization read: %+v", r)
 			}
-			if petratest.IsWhole(r) && r.Time.After(begun) {
+			if petratest.IsFullRead(r) && r.Time.After(begun) {
 				whole[r.TenantID]++
 			}
 		}
 		if whole["Aaaaa1"] != 4 || whole["Bbbbb2"] != 4 {
-			t.Errorf("whole reads in 4 scrapes: %v, want 4 of each tenant", whole)
+			t.Errorf("full reads in 4 scrapes: %v, want 4 of each tenant", whole)
 		}
 		before := len(api.Requests())
 		time.Sleep(5 * time.Second)
@@ -48,11 +48,11 @@ func TestPlain(t *testing.T) {
 // TestManyScrapes: 30 configured tenants scraped each second for a minute.
 func TestManyScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := petratest.Random(7, petratest.RandomConfig{Start: time.Now(), Tenants: 30, Incidents: 300, Open: 10, Every: time.Minute})
-		api := petratest.NewAPI(world, petratest.Options{Latency: 200 * time.Millisecond})
+		org := petratest.Random(7, petratest.RandomConfig{Start: time.Now(), Tenants: 30, Incidents: 300, Open: 10, Every: time.Minute})
+		api := petratest.NewAPI(org, petratest.Options{Latency: 200 * time.Millisecond})
 		var yaml strings.Builder
 		yaml.WriteString("tenants:\n")
-		for _, tenant := range world.Tenants() {
+		for _, tenant := range org.Tenants() {
 			fmt.Fprintf(&yaml, "  - id: %s\n", tenant.ID)
 		}
 		e := newExporter(t, api, yaml.String())
@@ -76,10 +76,10 @@ func TestManyScrapes(t *testing.T) {
 // TestSharedRefresh: scrapes at the same moment cause one refresh.
 func TestSharedRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Latency: time.Second})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Latency: time.Second})
 		e := newExporter(t, api, "")
 		time.Sleep(30 * time.Second)
-		before := heads(api)
+		before := orgReads(api)
 		answers := make(chan *httptest.ResponseRecorder)
 		for range 20 {
 			go func() { answers <- e.get("/metrics") }()
@@ -87,16 +87,16 @@ func TestSharedRefresh(t *testing.T) {
 		for range 20 {
 			parse(t, (<-answers).Body.String()).want(t, `petra_api_last_success_timestamp_seconds{route="incidents"}`, float64(time.Now().Unix()))
 		}
-		if n := heads(api) - before; n != 1 {
+		if n := orgReads(api) - before; n != 1 {
 			t.Errorf("%d requests for 20 scrapes, want 1", n)
 		}
 	})
 }
 
-func heads(api *petratest.API) int {
+func orgReads(api *petratest.API) int {
 	n := 0
 	for _, r := range api.Requests() {
-		if petratest.IsHead(r) {
+		if petratest.IsOrgRead(r) {
 			n++
 		}
 	}
@@ -107,12 +107,12 @@ func heads(api *petratest.API) int {
 // there for the next one.
 func TestHangingAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
-		api := petratest.NewAPI(world, petratest.Options{})
+		org := smallOrg(time.Now())
+		api := petratest.NewAPI(org, petratest.Options{})
 		e := newExporter(t, api, "")
 		time.Sleep(30 * time.Second)
 		api.SetLatency(12 * time.Second)
-		world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		org.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
 		asked := time.Now()
 		s := parse(t, e.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "10").Body.String())
 		if took := time.Since(asked); took != 9500*time.Millisecond {
@@ -130,13 +130,13 @@ func TestHangingAPI(t *testing.T) {
 // TestIdle: without scrapes nothing is asked after a while.
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "")
 		e.scrape()
 		time.Sleep(6 * time.Minute)
 		before := len(api.Requests())
 		if before < 10 {
-			t.Errorf("%d requests in the first minutes, want whole reads among them", before)
+			t.Errorf("%d requests in the first minutes, want full reads among them", before)
 		}
 		time.Sleep(time.Hour)
 		if n := len(api.Requests()) - before; n != 0 {
@@ -149,12 +149,12 @@ func TestIdle(t *testing.T) {
 func TestFirstMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		api := petratest.NewAPI(bigWorld(begun), petratest.Options{})
+		api := petratest.NewAPI(bigOrg(begun), petratest.Options{})
 		e := newExporter(t, api, "")
 		runScrapes(e, 3*time.Minute)
 		for _, r := range api.Requests() {
-			if petratest.IsWhole(r) && r.Time.Sub(begun) < time.Minute {
-				t.Errorf("a whole read %s after the start", r.Time.Sub(begun))
+			if petratest.IsFullRead(r) && r.Time.Sub(begun) < time.Minute {
+				t.Errorf("a full read %s after the start", r.Time.Sub(begun))
 			}
 		}
 		withinLimit(t, api.Requests())
@@ -165,7 +165,7 @@ func TestFirstMinute(t *testing.T) {
 // lost, and each 429 is waited out.
 func TestAnotherProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "")
 		runScrapes(e, 3*time.Minute)
 		refused := 0
@@ -199,7 +199,7 @@ func TestAnotherProgram(t *testing.T) {
 func TestSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC))
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "since: 2000-05-30")
 		s := e.scrape()
 		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 1)
@@ -234,7 +234,7 @@ func TestSince(t *testing.T) {
 // under the new lists of statuses.
 func TestReloadKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "")
 		before := neverFalls(t, nil, e.scrape())
 		e.log.lines("")
@@ -251,27 +251,27 @@ func TestReloadKeeps(t *testing.T) {
 	})
 }
 
-// TestColdIsNotSlower: before every tenant was read, whole reads are at least as
+// TestColdIsNotSlower: before every tenant was read, full reads are at least as
 // many as later, whatever the limit.
 func TestColdIsNotSlower(t *testing.T) {
 	for limit, atLeast := range map[int]int{3: 10, 4: 20, 5: 20, 10: 70} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				world := bigWorld(time.Now())
+				org := bigOrg(time.Now())
 				for i := range 200 {
-					world.SetTenant(petratest.Tenant{ID: fmt.Sprintf("Quiet%d", i), Onboarded: time.Now().Add(-1000 * time.Hour)})
+					org.SetTenant(petratest.Tenant{ID: fmt.Sprintf("Quiet%d", i), Onboarded: time.Now().Add(-1000 * time.Hour)})
 				}
-				api := petratest.NewAPI(world, petratest.Options{})
+				api := petratest.NewAPI(org, petratest.Options{})
 				e := newExporter(t, api, fmt.Sprintf("api: {requests_per_minute: %d}", limit))
 				runScrapes(e, 11*time.Minute+30*time.Second)
 				whole := 0
 				for _, r := range api.Requests() {
-					if petratest.IsWhole(r) {
+					if petratest.IsFullRead(r) {
 						whole++
 					}
 				}
 				if whole < atLeast {
-					t.Errorf("%d whole reads in 10 minutes of a cold start, want %d or more", whole, atLeast)
+					t.Errorf("%d full reads in 10 minutes of a cold start, want %d or more", whole, atLeast)
 				}
 			})
 		})

@@ -19,13 +19,13 @@ func readPause(n int) time.Duration {
 	return min(time.Minute<<n, 10*time.Minute)
 }
 
-// ReadAll reads every tenant whole, one request after the other. A failure is
+// ReadAll reads every tenant in full, one request after the other. A failure is
 // tried again, save where that cannot help. It is called after
 // [Collector.Configure] in place of [Collector.Run]; progress is told how many
 // tenants are read, of how many, and how long the rest will take.
 func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int64, left time.Duration)) error {
 	r := c.refresher
-	w := r.world()
+	w := r.active()
 	for _, budget := range r.budgets {
 		budget.SetLimit(requestsPerMinute)
 	}
@@ -33,11 +33,11 @@ func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int
 	if err != nil && (r.ctx.Err() != nil || len(w.cfg.Tenants) == 0) {
 		return fmt.Errorf("the tenants cannot be listed: %w", err)
 	}
-	// If the organisation has fewer than 500 incidents, this is all.
-	if err := r.persist(petra.RouteIncidents, func() error { return r.read(w, "") }); err != nil {
+	// If the organization has fewer than 500 incidents, this is all.
+	if err := r.persist(petra.RouteIncidents, func() error { return r.fetch(w, "") }); err != nil {
 		return fmt.Errorf("incidents cannot be read: %w", err)
 	}
-	total := len(w.store.wholeTargets())
+	total := len(w.store.fullReadTargets())
 	for idle := 0; ; {
 		pending := w.store.unread()
 		left := len(pending)
@@ -45,7 +45,7 @@ func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int
 		var failure error
 		for _, id := range pending {
 			progress(int64(total-left), int64(total), time.Duration(left)*time.Minute/time.Duration(requestsPerMinute))
-			err := r.paced(petra.RouteIncidents, func() error { return r.read(w, id) })
+			err := r.paced(petra.RouteIncidents, func() error { return r.fetch(w, id) })
 			switch {
 			case hopeless(err) || r.ctx.Err() != nil:
 				return err
@@ -119,12 +119,12 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// unread are the tenants that are still to be read whole.
+// unread are the tenants that are still to be read in full.
 func (s *store) unread() (ids []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, t := range s.members() {
-		if !t.complete && !t.denied {
+	for _, t := range s.collected() {
+		if !t.complete && !t.refused {
 			ids = append(ids, t.ID)
 		}
 	}
@@ -136,9 +136,9 @@ func (r *refresher) tellUnread(s *store) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	whole, truncated := 0, 0
-	for _, t := range s.members() {
+	for _, t := range s.collected() {
 		switch {
-		case !t.complete || !s.publishable(t):
+		case !t.complete || !s.canPublish(t):
 			level.Warn(r.logger).Log("msg", "tenant cannot be read, and is left out", "tenant_id", t.ID)
 		case t.truncated:
 			truncated++

@@ -22,46 +22,46 @@ type Client interface {
 
 // refresher asks the API, as the plan says, and writes the store.
 type refresher struct {
-	ctx     context.Context // ends with the process: a refresh outlives the scrape that began it
-	logger  log.Logger
-	metrics *exporterMetrics
-	budgets map[petra.Route]*petra.Budget
-	share   *petra.Budget // of the incidents route: the whole reads beside the heads
-	flight  singleflight.Group
-	wake    chan struct{} // something changed that a whole read may be due for
-	started time.Time
-	settled bool // a state file tells what was spent before the start
-	state   *stateFile
-	ready   chan struct{} // closed once the first refresh has ended
-	asking  sync.WaitGroup
+	ctx              context.Context // ends with the process: a refresh outlives the scrape that began it
+	logger           log.Logger
+	metrics          *exporterMetrics
+	budgets          map[petra.Route]*petra.Budget
+	backgroundBudget *petra.Budget // of the incidents route: the full reads beside the organization reads
+	flight           singleflight.Group
+	changed          chan struct{} // something changed that a full read may be due for
+	started          time.Time
+	restored         bool // a state file tells what was spent before the start
+	state            *stateFile
+	ready            chan struct{} // closed once the first refresh has ended
+	asking           sync.WaitGroup
 
-	mu         sync.Mutex
-	stopped    bool // no refresh may begin
-	cfg        *config.Config
-	client     Client
-	store      *store
-	lastScrape time.Time
-	lastRead   time.Time // start of the last head or, in plain mode, of the last reads
-	lastList   time.Time
-	headOnly   bool // a 401 came, and no request for incidents has succeeded since
-	hold       bool // the last head was refused, or the API asked to wait: no whole reads until a head succeeds
-	routes     map[petra.Route]routeState
-	up         *bool // whether the last refresh that made a request had a good answer
-	turn       int
-	keyFile    keyFileSeen
+	mu            sync.Mutex
+	stopped       bool // no refresh may begin
+	cfg           *config.Config
+	client        Client
+	store         *store
+	lastScrape    time.Time
+	lastRead      time.Time // start of the last organization read or, in plain mode, of the last reads
+	lastList      time.Time
+	probeOnly     bool // a 401 came, and no request for incidents has succeeded since
+	holdFullReads bool // the last organization read was refused, or the API asked to wait: no full reads until an organization read succeeds
+	routes        map[petra.Route]routeHealth
+	up            *bool // whether the last refresh that made a request had a good answer
+	round         int
+	keyFile       keyFileSeen
 }
 
-// world is what one request works with: a reload swaps it as a whole.
-type world struct {
+// active is what one request works with: a reload swaps it as a whole.
+type active struct {
 	cfg    *config.Config
 	client Client
 	store  *store
 }
 
-func (r *refresher) world() world {
+func (r *refresher) active() active {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return world{r.cfg, r.client, r.store}
+	return active{r.cfg, r.client, r.store}
 }
 
 // refresh begins a refresh, or joins the one under way, and returns what is
@@ -84,7 +84,7 @@ func (r *refresher) refresh() <-chan struct{} {
 			default:
 				close(r.ready)
 			}
-			r.wakeUp()
+			r.wakeBackground()
 			return nil, nil
 		})
 	})
@@ -99,20 +99,20 @@ func (r *refresher) stop() {
 	r.asking.Wait()
 }
 
-func (r *refresher) wakeUp() {
+func (r *refresher) wakeBackground() {
 	select {
-	case r.wake <- struct{}{}:
+	case r.changed <- struct{}{}:
 	default:
 	}
 }
 
 func (r *refresher) refreshOnce() {
 	start := clock()
-	w := r.world()
+	w := r.active()
 	r.checkKeyFile(w.cfg)
 	r.readList(w, start)
 	r.mu.Lock()
-	plain := w.cfg.Plain() && !r.headOnly
+	plain := w.cfg.Plain() && !r.probeOnly
 	r.mu.Unlock()
 	reason, reads := r.due(w, start, plain)
 	if reason != "" {
@@ -133,16 +133,16 @@ func (r *refresher) refreshOnce() {
 	r.metrics.refreshDuration.Observe(time.Since(start).Seconds())
 }
 
-// due says what this refresh is to read, an empty ID meaning a head, or why it
+// due says what this refresh is to read, an empty ID meaning an organization read, or why it
 // is put off.
-func (r *refresher) due(w world, now time.Time, plain bool) (reason string, reads []string) {
+func (r *refresher) due(w active, now time.Time, plain bool) (reason string, reads []string) {
 	n := w.cfg.API.RequestsPerMinute
 	reads, interval := []string{""}, time.Duration(0)
 	if plain {
-		reads = w.store.wholeTargets()
+		reads = w.store.fullReadTargets()
 		interval = plainInterval(n, len(reads))
 	} else {
-		interval = headInterval(n, w.store.cold())
+		interval = orgReadInterval(n, w.store.cold())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,11 +160,11 @@ func (r *refresher) due(w world, now time.Time, plain bool) (reason string, read
 }
 
 // readAll makes the reads of a refresh at the same time.
-func (r *refresher) readAll(w world, reads []string) (asked, good bool) {
+func (r *refresher) readAll(w active, reads []string) (asked, good bool) {
 	errs := make([]error, len(reads))
 	var all sync.WaitGroup
 	for i, id := range reads {
-		all.Go(func() { errs[i] = r.read(w, id) })
+		all.Go(func() { errs[i] = r.fetch(w, id) })
 	}
 	all.Wait()
 	for _, err := range errs {
@@ -174,22 +174,22 @@ func (r *refresher) readAll(w world, reads []string) (asked, good bool) {
 	return asked, good
 }
 
-// read reads one tenant whole or, where id is empty, a head.
-func (r *refresher) read(w world, id string) error {
+// fetch reads one tenant in full or, where id is empty, an organization read.
+func (r *refresher) fetch(w active, id string) error {
 	start := clock()
 	query := petra.IncidentsQuery{Since: w.cfg.Since}
 	if id != "" {
 		query.TenantID = w.store.attempt(id, start)
 	}
 	answer, err := w.client.Incidents(r.ctx, query)
-	reading := reading{of: id, since: w.cfg.Since, start: start, end: clock(), answer: answer}
+	resp := response{of: id, since: w.cfg.Since, start: start, end: clock(), answer: answer}
 	var notes []note
 	if err == nil {
-		notes, err = w.store.apply(reading)
+		notes, err = w.store.merge(resp)
 	} else if answer != nil {
-		w.store.unusable(reading)
+		w.store.unusable(resp)
 	}
-	r.tell(notes)
+	r.logNotes(notes)
 	switch {
 	case r.ctx.Err() != nil:
 		level.Debug(r.logger).Log("msg", "request ended by the shutdown", "tenant_id", id)
@@ -203,18 +203,18 @@ func (r *refresher) read(w world, id string) error {
 	r.succeeded(petra.RouteIncidents, id == "" || w.cfg.Plain())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.headOnly = false
+	r.probeOnly = false
 	if id == "" {
-		r.hold = false
+		r.holdFullReads = false
 	}
 	return nil
 }
 
 // readList reads the list of tenants beside the incidents, at most once a
 // minute; only where nothing else tells whom to collect, before them.
-func (r *refresher) readList(w world, now time.Time) {
+func (r *refresher) readList(w active, now time.Time) {
 	r.mu.Lock()
-	due := !r.headOnly && (r.lastList.IsZero() || now.Sub(r.lastList) >= listEvery)
+	due := !r.probeOnly && (r.lastList.IsZero() || now.Sub(r.lastList) >= listEvery)
 	if due {
 		r.lastList = now
 	}
@@ -233,7 +233,7 @@ func (r *refresher) readList(w world, now time.Time) {
 	}
 }
 
-func (r *refresher) list(w world) error {
+func (r *refresher) list(w active) error {
 	tenants, err := w.client.Tenants(r.ctx)
 	switch {
 	case r.ctx.Err() != nil:
@@ -241,8 +241,8 @@ func (r *refresher) list(w world) error {
 	case errors.Is(err, petra.ErrNoBudget):
 		return err
 	}
-	notes, err := w.store.applyTenants(tenants, err)
-	r.tell(notes)
+	notes, err := w.store.mergeTenants(tenants, err)
+	r.logNotes(notes)
 	if err != nil {
 		r.routeFailed(petra.RouteTenants, err, true)
 		return err

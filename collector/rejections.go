@@ -32,18 +32,18 @@ func (r *rejections) add(rejection petra.Rejection) (isNew bool) {
 	return true
 }
 
-// savedRejections are those of the state file. A file without counts has all
+// rejectionsSnapshot are those of the state file. A file without counts has all
 // that were ever counted.
-type savedRejections struct {
+type rejectionsSnapshot struct {
 	Rejected []petra.Rejection    `json:"rejected"` // the oldest first
 	Counts   map[petra.Reason]int `json:"rejected_counts"`
 }
 
-func (r *rejections) save() savedRejections {
-	return savedRejections{r.seen.Keys(), maps.Clone(r.counts)}
+func (r *rejections) save() rejectionsSnapshot {
+	return rejectionsSnapshot{r.seen.Keys(), maps.Clone(r.counts)}
 }
 
-func (r *rejections) load(saved savedRejections) {
+func (r *rejections) load(saved rejectionsSnapshot) {
 	for _, rejection := range saved.Rejected {
 		r.add(rejection)
 	}

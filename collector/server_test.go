@@ -116,7 +116,7 @@ func TestServerPhases(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "")
+				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
 				s := newServer(e)
 				e.scrape()
 				conn := s.dial(c.sends)
@@ -141,7 +141,7 @@ func TestServerPhases(t *testing.T) {
 // TestUnreadScrapes: scrapers that do not read give their places back.
 func TestUnreadScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "")
+		e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
 		s := newServer(e)
 		for range 40 {
 			s.dial("GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n")
@@ -167,7 +167,7 @@ func TestManyConnections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "")
+				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
 				s := newServer(e)
 				var all []net.Conn
 				for range 2000 {

@@ -22,20 +22,20 @@ type checks struct {
 	arrivals  map[string][]time.Time
 
 	// Of the last scrape:
-	states      map[string]int
-	oldestWhole time.Time
-	missing     int
+	states         map[string]int
+	oldestFullRead time.Time
+	missing        int
 }
 
 // tenantCheck is what a process, or several with a state file, has said of a
 // tenant.
 type tenantCheck struct {
 	collector.KnownTenant
-	seen       time.Time // the last scrape with it
-	missing    int       // incidents that wait for a second answer without them
-	firstWhole time.Time
-	first      float64 // value of its raised counter when that was first published
-	happened   int     // of its incidents then
+	seen          time.Time // the last scrape with it
+	missing       int       // incidents that wait for a second answer without them
+	firstFullRead time.Time
+	first         float64 // value of its raised counter when that was first published
+	happened      int     // of its incidents then
 }
 
 func newChecks(s *simulation) *checks {
@@ -64,14 +64,14 @@ func (c *checks) violated(format string, args ...any) {
 func (c *checks) check() {
 	now := time.Now()
 	reach, all := c.s.e.collector.Reach()
-	c.states, c.oldestWhole, c.missing = map[string]int{}, now, 0
+	c.states, c.oldestFullRead, c.missing = map[string]int{}, now, 0
 	open := make(map[*truth]bool, len(c.open))
 	var tc *tenantCheck
 	c.s.e.collector.Each(func(t collector.KnownTenant) {
 		tc = c.tenant(t, now)
 		c.states[t.State]++
-		if t.Whole.Before(c.oldestWhole) {
-			c.oldestWhole = t.Whole
+		if t.Whole.Before(c.oldestFullRead) {
+			c.oldestFullRead = t.Whole
 		}
 	}, func(known collector.KnownIncident) {
 		tr := c.s.truths[known.ID]
@@ -112,8 +112,8 @@ func (c *checks) tenant(t collector.KnownTenant, now time.Time) *tenantCheck {
 	if t.Raised < tc.Raised || t.Covered.Before(tc.Covered) || t.Whole.Before(tc.Whole) {
 		c.violated("%s fell from %+v to %+v", t.ID, tc.KnownTenant, t)
 	}
-	if tc.firstWhole.IsZero() {
-		tc.firstWhole = t.Whole
+	if tc.firstFullRead.IsZero() {
+		tc.firstFullRead = t.Whole
 	}
 	tc.KnownTenant, tc.seen, tc.missing = t, now, 0
 	return tc
@@ -268,7 +268,7 @@ func (s *script) sampleOf(c *checks, all map[string]*published, name, id string,
 }
 
 // count compares the counters with what happened: none missed, none twice, no
-// burst. What was withdrawn before the tenant was first read whole may be in
+// burst. What was withdrawn before the tenant was first read in full may be in
 // them or not.
 func (c *checks) count(id string, tc *tenantCheck, p *published, quiet bool, now time.Time) {
 	least, most, leastDwelt, mostDwelt := 0, 0, uint64(0), uint64(0)
@@ -299,13 +299,13 @@ func (c *checks) count(id string, tc *tenantCheck, p *published, quiet bool, now
 }
 
 // unseen reports whether the incident was withdrawn before its tenant was first
-// read whole.
+// read in full.
 func (tc *tenantCheck) unseen(tr *truth) bool {
 	last := tr.facts[len(tr.facts)-1]
-	return !last.listed && !last.at.After(tc.firstWhole.Add(time.Second))
+	return !last.listed && !last.at.After(tc.firstFullRead.Add(time.Second))
 }
 
-// quiet reports whether a whole read has seen all that happened to the tenant,
+// quiet reports whether a full read has seen all that happened to the tenant,
 // and nothing waits for a second answer that lacks it.
 func (c *checks) quiet(id string, tc *tenantCheck, now time.Time) bool {
 	for _, tr := range c.s.byTenant[id] {
@@ -399,7 +399,7 @@ func (c *checks) final() {
 	c.expose()
 	var increase float64
 	happened, quiet := 0, 0
-	for _, t := range c.s.world.Tenants() {
+	for _, t := range c.s.org.Tenants() {
 		tc := c.tenants[t.ID]
 		if tc == nil {
 			c.violated("%s is not known at the end", t.ID)
@@ -408,7 +408,7 @@ func (c *checks) final() {
 		if c.quiet(t.ID, tc, now) {
 			quiet++
 		} else if c.s.settles {
-			c.violated("%s was not read whole at the end: %+v", t.ID, tc)
+			c.violated("%s was not read in full at the end: %+v", t.ID, tc)
 		}
 		if tc.first < 0 {
 			continue

@@ -38,11 +38,11 @@ func (i *incident) forTest() KnownIncident {
 // Each walks through what is published of tenants, and all that is known of
 // their incidents.
 func (c *Collector) Each(tenant func(KnownTenant), incident func(KnownIncident)) {
-	s, now := c.refresher.world().store, time.Now()
+	s, now := c.refresher.active().store, time.Now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.tenants {
-		if !s.member(t) || !s.publishable(t) {
+		if !s.collects(t) || !s.canPublish(t) {
 			continue
 		}
 		tenant(KnownTenant{
@@ -57,7 +57,7 @@ func (c *Collector) Each(tenant func(KnownTenant), incident func(KnownIncident))
 
 // Known is what is known of one incident.
 func (c *Collector) Known(tenantID, id string) (KnownIncident, bool) {
-	s := c.refresher.world().store
+	s := c.refresher.active().store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	t := s.tenants[tenantID]
@@ -67,10 +67,10 @@ func (c *Collector) Known(tenantID, id string) (KnownIncident, bool) {
 	return t.incidents[id].forTest(), true
 }
 
-// Reach is how far back the last good head reached; whole: to the beginning.
+// Reach is how far back the last good organization read reached; whole: to the beginning.
 func (c *Collector) Reach() (from time.Time, whole bool) {
-	s := c.refresher.world().store
+	s := c.refresher.active().store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.headFrom, s.headWhole
+	return s.orgReadFrom, s.orgReadWhole
 }

@@ -90,7 +90,7 @@ type result struct {
 	rates      string
 	freshness  map[string][]time.Duration
 	cold, warm []string // time to complete after each start
-	settled    string
+	restored   string
 	increase   string
 	requests   int // most in any 60 s
 	refused    int // 429s
@@ -103,7 +103,7 @@ func simulate(t *testing.T, r *row) *result {
 	s := &simulation{T: t, row: r, begun: time.Now(), result: &result{row: r, freshness: map[string][]time.Duration{}}}
 	s.script = newScript(r, s.begun)
 	s.result.rates = s.rates
-	s.api = petratest.NewAPI(s.world, petratest.Options{Keys: []string{testKey}, Latency: latency})
+	s.api = petratest.NewAPI(s.org, petratest.Options{Keys: []string{testKey}, Latency: latency})
 	s.checks = newChecks(s)
 	s.schedule()
 	if r.stateFile {
@@ -305,18 +305,18 @@ func (f *fact) is(k collector.KnownIncident) bool {
 	return k.Present && k.Status == f.status && k.Live == f.live && k.HasDwell == f.hasDwell && (!f.hasDwell || k.Dwell == f.dwell)
 }
 
-// settle goes on, without changes, until every tenant was read whole again and
+// settle goes on, without changes, until every tenant was read in full again and
 // nothing waits for a second answer.
 func (s *simulation) settle() {
 	changed := s.begun.Add(s.changes)
 	for limit := time.Now().Add(4 * 24 * time.Hour); time.Now().Before(limit); {
 		s.until(time.Now().Add(10 * time.Minute))
-		if !s.oldestWhole.Before(changed) && s.missing == 0 && s.states["pending"]+s.states["stale"] == 0 {
-			s.result.settled = time.Since(changed).Round(time.Minute).String()
+		if !s.oldestFullRead.Before(changed) && s.missing == 0 && s.states["pending"]+s.states["stale"] == 0 {
+			s.result.restored = time.Since(changed).Round(time.Minute).String()
 			return
 		}
 	}
-	s.violated("no full round of whole reads in 4 days")
+	s.violated("no full round of full reads in 4 days")
 }
 
 // percentile is of sorted times.
@@ -358,7 +358,7 @@ func table(results []*result) string {
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %d | %d | %s |\n", r.row.name, r.rates,
-			strings.Join(r.cold, ", "), strings.Join(r.warm, ", "), r.settled, r.increase, r.requests, r.refused, r.broken, r.took)
+			strings.Join(r.cold, ", "), strings.Join(r.warm, ", "), r.restored, r.increase, r.requests, r.refused, r.broken, r.took)
 	}
 	b.WriteString("\nFreshness, p50 / p99 / max (number):\n\n| world | when | new | remediated, newest 500 | remediated, older | withdrawn, newest 500 | withdrawn, older | live flag or dwell, newest 500 | live flag or dwell, older |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")

@@ -54,7 +54,7 @@ func rows() map[string][]*row {
 
 // TestSimulation runs whole days of virtual time: the API's real limit, scrapes
 // as Prometheus makes them, incidents that happen and change. docs/design.md
-// names the promises that it holds. By default the small world runs whole and
+// names the promises that it holds. By default the small organization runs whole and
 // the MSP with a thousand tenants for three hours; make sim runs everything.
 func TestSimulation(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is not what it is about
@@ -85,14 +85,14 @@ func sizes() []*row {
 			tenants: n, incidents: 3 * n, open: max(2, n/50), oldOpen: n / 125, scrape: 15 * time.Second, servers: 1,
 			every: 2 * time.Minute, exposition: time.Hour, size: true,
 		}
-		turn := time.Duration(n) * time.Minute / 10
+		round := time.Duration(n) * time.Minute / 10
 		ours, baseline := r, r
-		ours.name, ours.warmUp = fmt.Sprintf("ours-%d", n), 2*turn+10*time.Minute
+		ours.name, ours.warmUp = fmt.Sprintf("ours-%d", n), 2*round+10*time.Minute
 		ours.changes = ours.warmUp + 6*time.Hour
 		ours.lasts = ours.changes + time.Hour
-		baseline.name, baseline.warmUp, baseline.baseline = fmt.Sprintf("baseline-%d", n), turn+2*time.Minute, true
+		baseline.name, baseline.warmUp, baseline.baseline = fmt.Sprintf("baseline-%d", n), round+2*time.Minute, true
 		baseline.changes = baseline.warmUp + 6*time.Hour
-		baseline.lasts = baseline.changes + turn + 10*time.Minute
+		baseline.lasts = baseline.changes + round + 10*time.Minute
 		rows = append(rows, &ours, &baseline)
 	}
 	return rows

@@ -22,7 +22,7 @@ import (
 func TestNothingIsLeft(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	files := openFiles(t)
-	api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Keys: []string{testKey}, Limit: -1})
+	api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Keys: []string{testKey}, Limit: -1})
 	server, err := petratest.NewServer(api)
 	if err != nil {
 		t.Fatal(err)

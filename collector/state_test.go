@@ -41,7 +41,7 @@ func (e *exporter) atOnce() samples {
 	return parse(e.t, e.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "0.1").Body.String())
 }
 
-// TestStateKeepsAll: store, file, store gives an equal exposition, in worlds
+// TestStateKeepsAll: store, file, store gives an equal exposition, in organizations
 // with withdrawn, truncated, returned and dropped tenants and incidents.
 func TestStateKeepsAll(t *testing.T) {
 	seeds := uint64(5)
@@ -53,24 +53,24 @@ func TestStateKeepsAll(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "state.json")
 				now := time.Now()
-				world := petratest.Random(seed, petratest.RandomConfig{
+				org := petratest.Random(seed, petratest.RandomConfig{
 					Start: now, Tenants: 12, Incidents: 900, History: 300 * 24 * time.Hour, Open: 20, OldOpen: 6, Every: time.Minute, FalsePositives: 0.1,
 				})
-				ids := world.Tenants()
+				ids := org.Tenants()
 				for i := range 520 { // truncates a tenant that has an open incident out of reach then
-					world.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: ids[0].ID, CreatedAt: now.Add(-time.Duration(i) * time.Minute), OccurredAt: now.Add(-time.Hour), RemediatedAt: now, Live: i%3 == 0})
+					org.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: ids[0].ID, CreatedAt: now.Add(-time.Duration(i) * time.Minute), OccurredAt: now.Add(-time.Hour), RemediatedAt: now, Live: i%3 == 0})
 				}
-				world.Add(petratest.Incident{ID: "bad", TenantID: ids[1].ID, CreatedAt: now, Raw: []byte(`{"id":"bad","createdAt":"never","tenant":{"petraTenantId":"` + ids[1].ID + `"}}`)})
-				api := petratest.NewAPI(world, petratest.Options{})
+				org.Add(petratest.Incident{ID: "bad", TenantID: ids[1].ID, CreatedAt: now, Raw: []byte(`{"id":"bad","createdAt":"never","tenant":{"petraTenantId":"` + ids[1].ID + `"}}`)})
+				api := petratest.NewAPI(org, petratest.Options{})
 				e := newExporterWithState(t, api, "native_histograms: true", file)
 				runScrapes(e, 5*time.Minute)
-				world.RemoveTenant(ids[2].ID)
-				world.RemoveTenant(ids[3].ID)
-				for _, view := range world.Incidents(time.Now())[:3] {
-					world.Update(view.ID, func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
+				org.RemoveTenant(ids[2].ID)
+				org.RemoveTenant(ids[3].ID)
+				for _, view := range org.Incidents(time.Now())[:3] {
+					org.Update(view.ID, func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
 				}
 				runScrapes(e, 4*time.Minute)
-				world.SetTenant(ids[3])
+				org.SetTenant(ids[3])
 				runScrapes(e, 4*time.Minute)
 				before := ofIncidents(e.scrape())
 				api.SetFault(petratest.Fault{Kind: petratest.Hang})
@@ -107,11 +107,11 @@ func compareSamples(t *testing.T, before, after samples) {
 }
 
 // TestWarmStart: after a shutdown in order, tenants are complete on the first
-// scrape, whole reads go on at once, and the limit holds over the restart.
+// scrape, full reads go on at once, and the limit holds over the restart.
 func TestWarmStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "state.json")
-		api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
 		e := newExporterWithState(t, api, "", file)
 		runScrapes(e, 5*time.Minute)
 		e.scrape().want(t, `petra_tenants{state="complete"}`, 3)
@@ -122,12 +122,12 @@ func TestWarmStart(t *testing.T) {
 			runScrapes(e, 45*time.Second)
 			whole := 0
 			for _, r := range api.Requests()[before:] {
-				if petratest.IsWhole(r) {
+				if petratest.IsFullRead(r) {
 					whole++
 				}
 			}
 			if whole == 0 {
-				t.Error("no whole read in the first 45 s after a warm start")
+				t.Error("no full read in the first 45 s after a warm start")
 			}
 		}
 		withinLimit(t, api.Requests())
@@ -138,10 +138,10 @@ func TestWarmStart(t *testing.T) {
 func TestBlockedOverRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "state.json")
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporterWithState(t, api, "", file)
 		e.scrape()
-		api.SetFault(petratest.Fault{Kind: petratest.Status429, RetryHeader: "Retry-After-public-api", RetryValue: "300", Times: 1, Match: petratest.IsHead})
+		api.SetFault(petratest.Fault{Kind: petratest.Status429, RetryHeader: "Retry-After-public-api", RetryValue: "300", Times: 1, Match: petratest.IsOrgRead})
 		time.Sleep(15 * time.Second)
 		e.scrape()
 		e = restart(t, e, "", file)
@@ -158,7 +158,7 @@ func TestBlockedOverRestart(t *testing.T) {
 func TestUnusableStateFile(t *testing.T) {
 	good := func(t *testing.T) (file string, api *petratest.API, content []byte) {
 		file = filepath.Join(t.TempDir(), "state.json")
-		api = petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api = petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporterWithState(t, api, "", file)
 		e.scrape()
 		e.stop()
@@ -233,11 +233,11 @@ func TestUnusableStateFile(t *testing.T) {
 }
 
 // TestStateAfterCrash: what a killed process has left says nothing certain of
-// the budget, so that there are no whole reads in the first minute.
+// the budget, so that there are no full reads in the first minute.
 func TestStateAfterCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "state.json")
-		api := petratest.NewAPI(bigWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
 		e := newExporterWithState(t, api, "", file)
 		runScrapes(e, 5*time.Minute)
 		content, err := os.ReadFile(file) // as a kill would leave it
@@ -256,8 +256,8 @@ func TestStateAfterCrash(t *testing.T) {
 		neverFalls(t, before, ofIncidents(s))
 		runScrapes(e, 2*time.Minute)
 		for _, r := range api.Requests()[requests:] {
-			if petratest.IsWhole(r) && r.Time.Sub(begun) < time.Minute {
-				t.Errorf("a whole read %s after a crash", r.Time.Sub(begun))
+			if petratest.IsFullRead(r) && r.Time.Sub(begun) < time.Minute {
+				t.Errorf("a full read %s after a crash", r.Time.Sub(begun))
 			}
 		}
 	})
@@ -269,7 +269,7 @@ func TestStateFileCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
 		file := filepath.Join(folder, "state.json")
-		e := newExporterWithState(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "", file)
+		e := newExporterWithState(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "", file)
 		time.Sleep(time.Second)
 		e.scrape().want(t, "petra_state_last_save_successful", 1)
 		written := float64(time.Now().Add(-time.Second).Unix())
@@ -303,7 +303,7 @@ func TestStateFileCannotBeWritten(t *testing.T) {
 func TestStateFileIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "state.json")
-		e := newExporterWithState(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "", file)
+		e := newExporterWithState(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "", file)
 		second := newCollector(t)
 		if err := second.OpenState(file); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 			t.Errorf("got %v", err)
@@ -323,7 +323,7 @@ func TestStateFileIsTaken(t *testing.T) {
 func TestStateHasNoPersonalData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "state.json")
-		e := newExporterWithState(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "open_incident_user: true", file)
+		e := newExporterWithState(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "open_incident_user: true", file)
 		user := ""
 		for key := range e.scrape().named("petra_open_incident_info") {
 			user = label(key, "user_principal_name")

@@ -59,13 +59,13 @@ type statusIncident struct {
 }
 
 type statusTenant struct {
-	Name, ID        string
-	Problem         string // empty where nothing is wrong
-	Up              string
-	Paused          bool
-	Open, Live      string // empty where not known
-	Read, WholeRead statusTime
-	severity        int
+	Name, ID       string
+	Problem        string // empty where nothing is wrong
+	Up             string
+	Paused         bool
+	Open, Live     string // empty where not known
+	Read, FullRead statusTime
+	severity       int
 }
 
 type statusRoute struct {
@@ -139,12 +139,12 @@ func (s *store) status(page *statusPage, now time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	states, incidents := map[string]int{}, map[*status]int{}
-	for _, t := range s.members() {
+	for _, t := range s.collected() {
 		state := s.state(t, now)
 		states[state]++
 		page.Tenants = append(page.Tenants, s.statusTenant(t, state, now))
 		page.Paused += index(t.Paused)
-		if s.publishable(t) && !t.stale(now, s.cfg.MaxStaleness) {
+		if s.canPublish(t) && !t.stale(now, s.cfg.MaxStaleness) {
 			page.addIncidents(t, incidents, now)
 		}
 	}
@@ -217,19 +217,19 @@ func (p *statusPage) addTenantProblems() {
 func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenant {
 	row := statusTenant{
 		Name: labelValue(t.Name), ID: t.ID, Paused: t.Paused,
-		Up: "unknown", Read: ago(now, t.covered), WholeRead: ago(now, t.whole),
+		Up: "unknown", Read: ago(now, t.covered), FullRead: ago(now, t.whole),
 	}
 	down := t.up != nil && !*t.up
 	if t.up != nil {
 		row.Up = map[bool]string{true: "yes", false: "no"}[*t.up]
 	}
 	switch {
-	case s.mistyped(t):
+	case s.unknownID(t):
 		row.Up = "no"
-		row.Problem, row.severity = "configured, but not in the organisation: check the ID", 6
+		row.Problem, row.severity = "configured, but not in the organization: check the ID", 6
 	case state == stateStale:
 		row.Problem, row.severity = "stale: not read for too long, nothing is published", 5
-	case t.denied:
+	case t.refused:
 		row.Problem, row.severity = "the API refuses to give this tenant ("+t.err+")", 4
 	case down:
 		row.Problem, row.severity = "the last request failed", 3
@@ -237,7 +237,7 @@ func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenan
 			row.Problem += " (" + t.err + ")"
 		}
 	case state == statePending:
-		row.Problem, row.severity = "pending: not yet read whole, no counts", 2
+		row.Problem, row.severity = "pending: not yet read in full, no counts", 2
 	case t.truncated:
 		row.Problem, row.severity = "more incidents than the API gives (500): older ones are out of reach", 1
 	}

@@ -69,7 +69,7 @@ func section(t *testing.T, page, id string) *html.Node {
 	return nil
 }
 
-// tableRows are the rows of a section's table, without its head.
+// tableRows are the rows of a section's table, without its organization read.
 func tableRows(t *testing.T, page, id string) (rows []*html.Node) {
 	t.Helper()
 	for n := range section(t, page, id).Descendants() {
@@ -120,7 +120,7 @@ func (e *exporter) status() string {
 func TestStatusEscapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const script = `<script>alert("x")</script>`
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		w.SetTenant(petratest.Tenant{ID: `a"><i>`, Name: script + "'&"})
 		w.SetTenant(petratest.Tenant{ID: "B", Name: "turned \u202egnp.exe\u2066 \x00\x1b[31m"})
 		w.SetTenant(petratest.Tenant{ID: "C", Name: strings.Repeat("ä", 400)})
@@ -205,7 +205,7 @@ func TestStatusBeforeAnything(t *testing.T) {
 func TestStatusOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		for id, name := range map[string]string{"G1": "good one", "G2": "Alright", "D": "Denied", "F": "Failing"} {
 			w.SetTenant(petratest.Tenant{ID: id, Name: name})
 			w.Add(petratest.Incident{TenantID: id, CreatedAt: now, OccurredAt: now, Live: true}, petratest.Incident{TenantID: id, CreatedAt: now, OccurredAt: now})
@@ -220,14 +220,14 @@ func TestStatusOrder(t *testing.T) {
 		)
 		e.scrape()
 		const (
-			mistyped = "configured, but not in the organisation: check the ID"
-			denied   = "the API refuses to give this tenant (status 403)"
-			failing  = "the last request failed (status 500)"
-			stale    = "stale: not read for too long, nothing is published"
+			unknownID = "configured, but not in the organization: check the ID"
+			refused   = "the API refuses to give this tenant (status 403)"
+			failing   = "the last request failed (status 500)"
+			stale     = "stale: not read for too long, nothing is published"
 		)
 		compareRows(t, e.status(), []statusRow{
-			{"", "Nobody", "no", "unknown", "unknown", "never", "never", mistyped, true},
-			{"Denied", "D", "no", "2", "1", "1m ago", "1m ago", denied, true},
+			{"", "Nobody", "no", "unknown", "unknown", "never", "never", unknownID, true},
+			{"Denied", "D", "no", "2", "1", "1m ago", "1m ago", refused, true},
 			{"Failing", "F", "no", "2", "1", "1m ago", "1m ago", failing, true},
 			{"Alright", "G2", "yes", "2", "1", "0s ago", "0s ago", "", false},
 			{"good one", "G1", "yes", "2", "1", "0s ago", "0s ago", "", false},
@@ -236,7 +236,7 @@ func TestStatusOrder(t *testing.T) {
 		e.scrape()
 		page := e.status()
 		compareRows(t, page, []statusRow{
-			{"", "Nobody", "no", "unknown", "unknown", "never", "never", mistyped, true},
+			{"", "Nobody", "no", "unknown", "unknown", "never", "never", unknownID, true},
 			{"Denied", "D", "no", "unknown", "unknown", "2m30s ago", "2m30s ago", stale, true},
 			{"Failing", "F", "no", "unknown", "unknown", "2m30s ago", "2m30s ago", stale, true},
 			{"Alright", "G2", "yes", "2", "1", "0s ago", "0s ago", "", false},
@@ -261,12 +261,12 @@ func compareRows(t *testing.T, page string, want []statusRow) {
 	}
 }
 
-// TestStatusPending holds that a tenant that is not read whole yet shows no
+// TestStatusPending holds that a tenant that is not read in full yet shows no
 // counts, though some of its incidents are known.
 func TestStatusPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		for _, id := range []string{"A", "B"} {
 			w.SetTenant(petratest.Tenant{ID: id, Name: "Tenant " + id, Onboarded: now.Add(-365 * 24 * time.Hour)})
 		}
@@ -279,19 +279,19 @@ func TestStatusPending(t *testing.T) {
 		api := petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})
 		e := newExporter(t, api, "")
 		e.scrape()
-		const pending = "pending: not yet read whole, no counts"
+		const pending = "pending: not yet read in full, no counts"
 		compareRows(t, e.status(), []statusRow{
 			{"Tenant A", "A", "yes", "unknown", "unknown", "0s ago", "never", pending, true},
 			{"Tenant B", "B", "yes", "unknown", "unknown", "0s ago", "never", pending, true},
 		})
-		// The process makes no whole reads in its first minute.
+		// The process makes no full reads in its first minute.
 		time.Sleep(61 * time.Second)
 		e.scrape()
 		synctest.Wait()
 		time.Sleep(30 * time.Second)
 		rows := statusRows(t, e.status())
 		if len(rows) != 2 || rows[0].open != "500" || rows[0].problem != "more incidents than the API gives (500): older ones are out of reach" || rows[1].open != "1" || rows[1].problem != "" {
-			t.Errorf("after the whole reads: %+v", rows)
+			t.Errorf("after the full reads: %+v", rows)
 		}
 	})
 }
@@ -345,7 +345,7 @@ func TestStatusRoutes(t *testing.T) {
 func TestStatusOpenIncidents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		w.SetTenant(petratest.Tenant{ID: "A", Name: "Acme & Sons"})
 		w.SetTenant(petratest.Tenant{ID: "B"})
 		w.Add(
@@ -398,7 +398,7 @@ func TestStatusOpenIncidents(t *testing.T) {
 func TestStatusCalm(t *testing.T) {
 	const well, none = "Nothing: every tenant is read and fresh.", "None."
 	synctest.Test(t, func(t *testing.T) {
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		w.SetTenant(petratest.Tenant{ID: "A", Name: "Acme"})
 		w.SetTenant(petratest.Tenant{ID: "B", Name: "Bolt"})
 		api := petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})

@@ -16,7 +16,7 @@ import (
 func TestScrapesDuringStop(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
-			e := newExporter(t, petratest.NewAPI(smallWorld(time.Now()), petratest.Options{}), "")
+			e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
 			e.scrape()
 			time.Sleep(2 * time.Minute) // a scrape is to ask for the incidents and the list
 			var scrapes sync.WaitGroup

@@ -21,21 +21,21 @@ type store struct {
 	cfg      *config.Config
 	tenants  map[string]*tenant // by ID
 	statuses statuses
-	vecs     durationVecs
+	vecs     histogramVecs
 
 	rejected        rejections // of incidents
 	tenantsRejected rejections
 	answered        bool // an answer to a request for incidents has come
-	headUnreadable  int  // elements of the last head that could not be assigned
+	orgUnreadable   int  // elements of the last organization read that could not be assigned
 	listUnreadable  int  // elements of the last list of tenants that could not be used
 	unordered       bool // an answer was not newest first
 
 	listTried bool // an attempt at the list of tenants has ended
 	listSize  int  // of the last good list; -1 before the first
 
-	headFrom  time.Time // creation of the oldest incident of the last head, if that was cut
-	headWhole bool      // the last head was not cut: it read every tenant whole
-	applied   []span    // what answers covered that another in flight may cover too
+	orgReadFrom  time.Time  // creation of the oldest incident of the last organization read, if that was cut
+	orgReadWhole bool       // the last organization read was not cut: it read every tenant in full
+	applied      []coverage // what answers covered that another in flight may cover too
 }
 
 // note is a log line: something changed that a person may want to know.
@@ -65,14 +65,14 @@ func (s *store) configure(cfg *config.Config) []note {
 	s.statuses.configure(cfg)
 	rebuild := s.vecs[dwell] == nil || old.NativeHistograms != cfg.NativeHistograms
 	if rebuild {
-		s.vecs = newDurationVecs(cfg.NativeHistograms)
+		s.vecs = newHistogramVecs(cfg.NativeHistograms)
 	}
 	movedBack := old != nil && cfg.Since.Before(old.Since)
 	for _, t := range s.tenants {
 		t.configured = false
 		if movedBack && t.complete {
 			t.complete, t.knownFrom, t.attempted = false, old.Since, time.Time{}
-			t.headRead, t.wholeRead = false, false // of what is older
+			t.orgReadDone, t.fullReadDone = false, false // of what is older
 		}
 		s.reconfigureTenant(t, rebuild)
 	}
@@ -84,11 +84,11 @@ func (s *store) configure(cfg *config.Config) []note {
 // reconfigureTenant brings a tenant's incidents under the new configuration.
 func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
 	if rebuild {
-		t.durations = s.vecs.of(t.ID)
+		t.histograms = s.vecs.of(t.ID)
 		for _, i := range t.incidents {
 			for kind, o := range i.counted {
 				if o.done {
-					t.durations.of(durationKind(kind), o.live).observe(o.duration, "")
+					t.histograms.of(interval(kind), o.live).observe(o.duration, "")
 				}
 			}
 		}
@@ -138,7 +138,7 @@ func (s *store) listOpen() {
 	var candidates []candidate
 	places, placesOf := maxOpenIncidents, map[*tenant]int{}
 	for _, t := range s.tenants {
-		member := s.member(t)
+		member := s.collects(t)
 		placesOf[t] = s.cfg.MaxOpenIncidents
 		for _, i := range t.incidents {
 			if !member || !i.open() {

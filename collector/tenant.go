@@ -14,33 +14,33 @@ type tenant struct {
 	// Tenant.ID is the Petra ID or, for a configured tenant that is not
 	// resolved yet, its configured spelling as config.TenantKey folds it.
 	petra.Tenant
-	configured bool   // the configuration names it
-	spelling   string // as it does
-	resolved   bool   // the list or an incident has shown that ID is its Petra ID
-	inList     bool   // in the last good lists, at most two in a row without it
-	learned    bool   // from an incident, before the first good list
-	lacking    int    // good lists in a row without it
-	warned     bool   // that it is not in the organisation
+	configured   bool   // the configuration names it
+	configuredID string // as it does
+	petraIDKnown bool   // the list or an incident has shown that ID is its Petra ID
+	inList       bool   // in the last good lists, at most two in a row without it
+	fromIncident bool   // from an incident, before the first good list
+	listsMissing int    // good lists in a row without it
+	warned       bool   // that it is not in the organization
 
-	incidents map[string]*incident // by ID; all that were ever counted
-	statuses  []*status            // that it has had
-	durations durations
+	incidents  map[string]*incident // by ID; all that were ever counted
+	statuses   []*status            // that it has had
+	histograms histograms
 
-	up     *bool // whether the last request that was to cover it succeeded
-	denied bool  // its own whole read was answered with 403 or 404
-	err    string
+	up      *bool // whether the last request that was to cover it succeeded
+	refused bool  // its own full read was answered with 403 or 404
+	err     string
 
 	covered   time.Time // the last answer that held its newest incidents
 	coveredAt time.Time // the same on the API's clock
-	whole     time.Time // the last whole read
+	whole     time.Time // the last full read
 	knownFrom time.Time // all that was created after it is known; zero: everything
-	complete  bool      // read whole, and no gap since
-	truncated bool      // its last whole read came back full
-	attempted time.Time // the last try at a whole read
+	complete  bool      // read in full, and no gap since
+	truncated bool      // its last full read came back full
+	attempted time.Time // the last try at a full read
 
-	headRead, wholeRead bool // its first head and its first whole read are done
+	orgReadDone, fullReadDone bool // its first organization read and its first full read are done
 
-	unreadable int // elements of its last whole read that could not be assigned
+	unreadable int // elements of its last full read that could not be assigned
 }
 
 // incident is what is known of one incident.
@@ -51,15 +51,15 @@ type incident struct {
 	firstSeen      time.Time // when this exporter first knew it
 	present        bool      // the API lists it, as far as is known
 	missing        time.Time // the first of the answers in a row that should have held it
-	unreachable    time.Time // open, but older than a full whole read reaches, since then
+	unreachable    time.Time // open, but older than a truncated full read reaches, since then
 	listed         bool      // among the open incidents with series of their own
-	// doubts is how many elements could not be assigned in the last head and in
-	// the last whole read that held the incident: an answer with more of them
+	// doubts is how many elements could not be assigned in the last organization read and in
+	// the last full read that held the incident: an answer with more of them
 	// is no evidence that it is gone.
 	doubts [2]int
 	// counted is what the histograms have of it: an incident is counted once,
 	// whatever the API says later.
-	counted [durationKinds]observation
+	counted [intervals]observation
 }
 
 // observation is what was observed in a histogram.
@@ -142,7 +142,7 @@ func (t *tenant) count(i *incident, exemplar bool) {
 }
 
 // observe counts a duration once; a negative one (clocks differ) is zero.
-func (t *tenant) observe(i *incident, kind durationKind, d time.Duration, exemplar bool) {
+func (t *tenant) observe(i *incident, kind interval, d time.Duration, exemplar bool) {
 	o := &i.counted[kind]
 	if o.done {
 		return
@@ -152,15 +152,15 @@ func (t *tenant) observe(i *incident, kind durationKind, d time.Duration, exempl
 	if exemplar {
 		id = i.ID
 	}
-	t.durations.of(kind, o.live).observe(o.duration, id)
+	t.histograms.of(kind, o.live).observe(o.duration, id)
 }
 
 // stale reports whether what is known of the tenant as a whole is too old to
-// be published. While its own reads are refused, only they count: a cut head
+// be published. While its own reads are refused, only they count: a truncated organization read
 // does not reach its older incidents.
 func (t *tenant) stale(now time.Time, most time.Duration) bool {
 	basis := t.covered
-	if t.denied {
+	if t.refused {
 		basis = t.whole
 	}
 	return now.Sub(basis) > most

@@ -17,10 +17,10 @@ const (
 // its series; when it returns, its counters go on.
 func TestTenantLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "")
+		org := smallOrg(time.Now())
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "")
 		e.scrape()
-		world.RemoveTenant("Aaaaa1")
+		org.RemoveTenant("Aaaaa1")
 		runScrapes(e, 125*time.Second)
 		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
 		runScrapes(e, time.Minute)
@@ -29,8 +29,8 @@ func TestTenantLeaves(t *testing.T) {
 				t.Errorf("the tenant has left, but there is %s", key)
 			}
 		}
-		world.Add(petratest.Incident{ID: "again", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "Renamed"})
+		org.Add(petratest.Incident{ID: "again", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "Renamed"})
 		runScrapes(e, 90*time.Second)
 		s := e.scrape()
 		s.want(t, `petra_incidents_raised_total{tenant_id="Aaaaa1"}`, 3)
@@ -48,7 +48,7 @@ func TestBadLists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+				api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 				e := newExporter(t, api, "")
 				s := e.scrape()
 				success, _ := s.value(`petra_api_last_success_timestamp_seconds{route="tenants"}`)
@@ -77,7 +77,7 @@ func TestListFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+				api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 				api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: petratest.IsTenants})
 				e := newExporter(t, api, c.yaml)
 				runScrapes(e, time.Minute)
@@ -96,16 +96,16 @@ func TestListFails(t *testing.T) {
 	}
 }
 
-// TestMistyped: an ID that the organisation does not have must not look calm.
+// TestMistyped: an ID that the organization does not have must not look calm.
 func TestMistyped(t *testing.T) {
 	for mode, yaml := range map[string]string{
-		"head":  "tenants: [{id: Aaaaa1}, {id: aaaaa1}, {id: Bbbbb2}]",
-		"plain": "tenants: [{id: Aaaaa1}, {id: aaaaa1}]",
+		"organization": "tenants: [{id: Aaaaa1}, {id: aaaaa1}, {id: Bbbbb2}]",
+		"plain":        "tenants: [{id: Aaaaa1}, {id: aaaaa1}]",
 	} {
 		for _, unknown := range []int{200, 404} {
 			t.Run(mode, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{UnknownTenant: unknown})
+					api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{UnknownTenant: unknown})
 					e := newExporter(t, api, yaml)
 					runScrapes(e, 3*time.Minute)
 					s := e.scrape()
@@ -129,20 +129,20 @@ func TestMistyped(t *testing.T) {
 // resolved, and then those of the tenant's Petra ID.
 func TestMicrosoftID(t *testing.T) {
 	for mode, yaml := range map[string]string{
-		"head":  "tenants: [{id: " + upperID + "}, {id: Aaaaa1}, {id: Bbbbb2}]",
-		"plain": "tenants: [{id: " + upperID + "}]",
+		"organization": "tenants: [{id: " + upperID + "}, {id: Aaaaa1}, {id: Bbbbb2}]",
+		"plain":        "tenants: [{id: " + upperID + "}]",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				world := smallWorld(time.Now())
-				world.SetTenant(petratest.Tenant{ID: "Msoft1", Name: "M", MicrosoftID: microsoftID})
-				api := petratest.NewAPI(world, petratest.Options{})
+				org := smallOrg(time.Now())
+				org.SetTenant(petratest.Tenant{ID: "Msoft1", Name: "M", MicrosoftID: microsoftID})
+				api := petratest.NewAPI(org, petratest.Options{})
 				api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: petratest.IsTenants})
 				e := newExporter(t, api, yaml)
 				runScrapes(e, 30*time.Second)
 				s := e.scrape()
 				for _, r := range api.Requests() {
-					if petratest.IsWhole(r) && r.TenantID != upperID {
+					if petratest.IsFullRead(r) && r.TenantID != upperID {
 						t.Errorf("asked for %s, which is not how it is configured", r.TenantID)
 					}
 				}
@@ -152,7 +152,7 @@ func TestMicrosoftID(t *testing.T) {
 						t.Errorf("an unresolved tenant has %s", key)
 					}
 				}
-				world.Add(petratest.Incident{ID: "one", TenantID: "Msoft1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+				org.Add(petratest.Incident{ID: "one", TenantID: "Msoft1", CreatedAt: time.Now(), OccurredAt: time.Now()})
 				runScrapes(e, 30*time.Second)
 				s = e.scrape()
 				s.want(t, `petra_open_incidents{live="false",tenant_id="Msoft1"}`, 1)
@@ -168,10 +168,10 @@ func TestMicrosoftID(t *testing.T) {
 // TestOneTenantTwice: two configured IDs of one tenant are one tenant.
 func TestOneTenantTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
-		world.SetTenant(petratest.Tenant{ID: "Msoft1", Name: "M", MicrosoftID: microsoftID})
-		world.Add(petratest.Incident{ID: "one", TenantID: "Msoft1", CreatedAt: time.Now(), OccurredAt: time.Now()})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "tenants: [{id: Msoft1}, {id: "+upperID+"}]")
+		org := smallOrg(time.Now())
+		org.SetTenant(petratest.Tenant{ID: "Msoft1", Name: "M", MicrosoftID: microsoftID})
+		org.Add(petratest.Incident{ID: "one", TenantID: "Msoft1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "tenants: [{id: Msoft1}, {id: "+upperID+"}]")
 		runScrapes(e, time.Minute)
 		s := e.scrape()
 		s.want(t, `petra_tenants{state="complete"}`, 1)
@@ -186,9 +186,9 @@ func TestOneTenantTwice(t *testing.T) {
 // configured ID without incidents has no incident series.
 func TestNothingSaidBeforeList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
-		world.SetTenant(petratest.Tenant{ID: "Quiet1", Name: "Q"})
-		api := petratest.NewAPI(world, petratest.Options{})
+		org := smallOrg(time.Now())
+		org.SetTenant(petratest.Tenant{ID: "Quiet1", Name: "Q"})
+		api := petratest.NewAPI(org, petratest.Options{})
 		api.SetFault(petratest.Fault{Kind: petratest.Hang, Match: petratest.IsTenants, Times: 1})
 		e := newExporter(t, api, "tenants: [{id: Quiet1}, {id: Aaaaa1}]")
 		s := e.scrape()

@@ -63,12 +63,12 @@ func damageOf(id string, damage func(element) any) petratest.Fault {
 // modes are the configurations in which an incident of tenant Aaaaa1 is known
 // from organization reads, from full reads alone, or from full reads beside truncated organization reads.
 var modes = map[string]struct {
-	yaml  string
-	world func(time.Time) *petratest.World
+	yaml string
+	org  func(time.Time) *petratest.Organization
 }{
-	"organization": {"", smallWorld},
-	"plain":        {"tenants: [{id: Aaaaa1}]", smallWorld},
-	"truncated":    {"", bigWorld},
+	"organization": {"", smallOrg},
+	"plain":        {"tenants: [{id: Aaaaa1}]", smallOrg},
+	"truncated":    {"", bigOrg},
 }
 
 // TestUnreadableIncident: an open incident whose element can no longer be read
@@ -81,7 +81,7 @@ func TestUnreadableIncident(t *testing.T) {
 			}
 			t.Run(mode+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					api := petratest.NewAPI(m.world(time.Now()), petratest.Options{})
+					api := petratest.NewAPI(m.org(time.Now()), petratest.Options{})
 					e := newExporter(t, api, m.yaml)
 					runScrapes(e, 3*time.Minute)
 					e.scrape().want(t, "petra_incidents_unreadable", 0)
@@ -127,7 +127,7 @@ func TestNothingReadable(t *testing.T) {
 			}
 			t.Run(mode+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					api := petratest.NewAPI(m.world(time.Now()), petratest.Options{})
+					api := petratest.NewAPI(m.org(time.Now()), petratest.Options{})
 					e := newExporter(t, api, m.yaml)
 					runScrapes(e, 3*time.Minute)
 					api.SetFault(damageOf("", damage))
@@ -155,8 +155,8 @@ func TestUnreadableForEver(t *testing.T) {
 	for mode, m := range modes {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				world := m.world(time.Now())
-				api := petratest.NewAPI(world, petratest.Options{})
+				org := m.org(time.Now())
+				api := petratest.NewAPI(org, petratest.Options{})
 				broken := damageOf("done-Aaaaa1", set("id", nil))
 				api.SetFault(broken)
 				e := newExporter(t, api, m.yaml)
@@ -177,10 +177,10 @@ func TestUnreadableForEver(t *testing.T) {
 				wantOpen(t, s)
 				api.SetFault(broken)
 				runScrapes(e, 2*time.Minute)
-				world.Update("open-Aaaaa1", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
+				org.Update("open-Aaaaa1", func(i *petratest.Incident) { i.WithdrawnAt = time.Now() })
 				if mode != "organization" {
 					// The broken one must not be alone in the answer, which would be a failed request.
-					world.Add(petratest.Incident{ID: "more", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now(), RemediatedAt: time.Now()})
+					org.Add(petratest.Incident{ID: "more", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now(), RemediatedAt: time.Now()})
 				}
 				runScrapes(e, 5*time.Minute)
 				s = e.scrape()
@@ -195,7 +195,7 @@ func TestUnreadableForEver(t *testing.T) {
 // incidents proves no absence.
 func TestAnotherTenantsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporter(t, api, "tenants: [{id: Aaaaa1}]")
 		e.scrape()
 		for name, damage := range map[string]petratest.Fault{
@@ -228,7 +228,7 @@ func TestDamagedFields(t *testing.T) {
 				for _, id := range []string{"open-Aaaaa1", ""} {
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", field, name, mode, id), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
-							api := petratest.NewAPI(m.world(time.Now()), petratest.Options{})
+							api := petratest.NewAPI(m.org(time.Now()), petratest.Options{})
 							e := newExporter(t, api, m.yaml+"\nsince: 1999-01-01")
 							runScrapes(e, 3*time.Minute)
 							created := e.scrape().named("petra_open_incident_created_timestamp_seconds")
@@ -264,8 +264,8 @@ func TestUnusableTenant(t *testing.T) {
 			for _, from := range []string{"later", "the start"} {
 				t.Run(mode+"/"+name+"/"+from, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						world := smallWorld(time.Now())
-						api := petratest.NewAPI(world, petratest.Options{})
+						org := smallOrg(time.Now())
+						api := petratest.NewAPI(org, petratest.Options{})
 						fault := petratest.Fault{Kind: petratest.Damaged, Match: petratest.IsTenants, Damage: func(_ int, e element) any {
 							if e["petraTenantId"] == "Aaaaa1" {
 								return damage(e)
@@ -279,7 +279,7 @@ func TestUnusableTenant(t *testing.T) {
 						runScrapes(e, 3*time.Minute)
 						api.SetFault(fault)
 						runScrapes(e, 10*time.Minute)
-						world.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
+						org.Add(petratest.Incident{ID: "new", TenantID: "Aaaaa1", CreatedAt: time.Now(), OccurredAt: time.Now()})
 						runScrapes(e, 2*time.Minute)
 						s := e.scrape()
 						s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 2)
@@ -294,7 +294,7 @@ func TestUnusableTenant(t *testing.T) {
 							t.Errorf("/status does not say it:\n%s", page)
 						}
 						api.ClearFault()
-						world.RemoveTenant("Aaaaa1")
+						org.RemoveTenant("Aaaaa1")
 						runScrapes(e, 5*time.Minute)
 						if n := len(e.scrape().named("petra_tenant_info")); mode == "discovery" && n != 2 {
 							t.Errorf("%d tenants after one has left, want 2", n)
@@ -311,13 +311,13 @@ func TestUnusableTenant(t *testing.T) {
 func TestSameCreation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := petratest.NewWorld()
-		world.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
-		world.Add(petratest.Incident{ID: "open-Aaaaa1", TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour)})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "tenants: [{id: Aaaaa1}]")
+		org := petratest.NewOrganization()
+		org.SetTenant(petratest.Tenant{ID: "Aaaaa1", Name: "A"})
+		org.Add(petratest.Incident{ID: "open-Aaaaa1", TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour)})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "tenants: [{id: Aaaaa1}]")
 		wantOpen(t, e.scrape())
 		for i := range 510 { // of the same time: which of them an answer has is chance
-			world.Add(petratest.Incident{ID: fmt.Sprintf("batch-%03d", i), TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour), RemediatedAt: now})
+			org.Add(petratest.Incident{ID: fmt.Sprintf("batch-%03d", i), TenantID: "Aaaaa1", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour), RemediatedAt: now})
 		}
 		runScrapes(e, 10*time.Minute)
 		wantOpen(t, e.scrape())
@@ -329,12 +329,12 @@ func TestSameCreation(t *testing.T) {
 func TestUnordered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		world := smallWorld(now)
+		org := smallOrg(now)
 		for i := range 600 {
 			at := now.Add(-100*time.Hour + time.Duration(i)*time.Minute)
-			world.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at})
+			org.Add(petratest.Incident{ID: fmt.Sprint("more-", i), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at})
 		}
-		api := petratest.NewAPI(world, petratest.Options{})
+		api := petratest.NewAPI(org, petratest.Options{})
 		var reversed []any
 		api.SetFault(petratest.Fault{Kind: petratest.Damaged, Match: isIncidents, DamageList: func(list []any) []any {
 			reversed = list
@@ -347,7 +347,7 @@ func TestUnordered(t *testing.T) {
 		runScrapes(e, 5*time.Minute)
 		for i := range 3 {
 			at := time.Now()
-			world.Add(petratest.Incident{ID: fmt.Sprint("new-", i), TenantID: "Ccccc3", CreatedAt: at, OccurredAt: at})
+			org.Add(petratest.Incident{ID: fmt.Sprint("new-", i), TenantID: "Ccccc3", CreatedAt: at, OccurredAt: at})
 			runScrapes(e, time.Minute)
 			s := e.scrape()
 			s.want(t, `petra_tenants{state="complete"}`, 3)
@@ -364,7 +364,7 @@ func TestUnordered(t *testing.T) {
 // of memory and of the state file.
 func TestManyRejections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		round := 0
 		api.SetFault(petratest.Fault{Kind: petratest.Damaged, Match: isIncidents, DamageList: func(list []any) []any {
 			round++
@@ -394,9 +394,9 @@ func TestManyRejections(t *testing.T) {
 // TestPausedOnStatus: a paused tenant does not look calm.
 func TestPausedOnStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := smallWorld(time.Now())
-		world.SetTenant(petratest.Tenant{ID: "Ddddd4", Name: "Paused", Paused: true})
-		e := newExporter(t, petratest.NewAPI(world, petratest.Options{}), "open_statuses: [ACTIVE]")
+		org := smallOrg(time.Now())
+		org.SetTenant(petratest.Tenant{ID: "Ddddd4", Name: "Paused", Paused: true})
+		e := newExporter(t, petratest.NewAPI(org, petratest.Options{}), "open_statuses: [ACTIVE]")
 		e.scrape()
 		page := e.status()
 		for _, want := range []string{"; 1 paused.", "every tenant is read and fresh. 1 is paused", "paused: Petra raises no incidents here"} {

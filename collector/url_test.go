@@ -31,7 +31,7 @@ func TestSameAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+				api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 				file := filepath.Join(t.TempDir(), "state.json")
 				e := newExporterWithState(t, api, "", file)
 				load := func(url string) *config.Config {

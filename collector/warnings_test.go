@@ -19,7 +19,7 @@ func TestWarnings(t *testing.T) {
 		"":                                0,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{Limit: -1})
+			api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{Limit: -1})
 			e := newExporter(t, api, yaml)
 			runScrapes(e, 2*time.Minute)
 			if n := e.log.lines("level=warn msg=\"the configuration is likely a mistake\" warning=\"api.requests_per_minute: "); n != want {

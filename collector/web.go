@@ -7,7 +7,7 @@ import (
 	"path"
 	"regexp"
 
-	"github.com/petra-exporter/petra_exporter/collector/regular"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -43,7 +43,7 @@ func (o WebOptions) Validate() error {
 		return fmt.Errorf("--scrape.timeout-offset: %s is negative", o.TimeoutOffset)
 	}
 	if o.Toolkit != nil && o.Toolkit.WebConfigFile != nil {
-		err := regular.Check(*o.Toolkit.WebConfigFile)
+		err := config.CheckFile(*o.Toolkit.WebConfigFile)
 		if err == nil {
 			err = web.Validate(*o.Toolkit.WebConfigFile)
 		}

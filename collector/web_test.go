@@ -18,24 +18,24 @@ import (
 
 const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// webWorld has a tenant with one incident, so that a head is a whole read.
-func webWorld(t *testing.T) *petratest.World {
+// webOrg has a tenant with one incident, so that an organization read is a full read.
+func webOrg(t *testing.T) *petratest.Organization {
 	t.Helper()
-	w := petratest.NewWorld()
+	w := petratest.NewOrganization()
 	w.SetTenant(petratest.Tenant{ID: "A", Name: "Alpha"})
 	addIncident(w)
 	return w
 }
 
 // addIncident makes an incident of tenant A happen now.
-func addIncident(w *petratest.World) {
+func addIncident(w *petratest.Organization) {
 	now := time.Now()
 	w.Add(petratest.Incident{TenantID: "A", CreatedAt: now, OccurredAt: now.Add(-time.Minute)})
 }
 
-func webAPI(t *testing.T) (*petratest.World, *petratest.API) {
+func webAPI(t *testing.T) (*petratest.Organization, *petratest.API) {
 	t.Helper()
-	w := webWorld(t)
+	w := webOrg(t)
 	return w, petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})
 }
 

@@ -12,12 +12,12 @@ import (
 // BenchmarkDecode measures the decoding of a full answer, after decompression.
 func BenchmarkDecode(b *testing.B) {
 	now := time.Now()
-	world := petratest.Random(1, petratest.RandomConfig{Start: now, Tenants: 100, Incidents: MaxIncidents + 100, Open: 20})
+	org := petratest.Random(1, petratest.RandomConfig{Start: now, Tenants: 100, Incidents: MaxIncidents + 100, Open: 20})
 	request := httptest.NewRequest(http.MethodGet, "/v1/incidents?limit=500", nil)
 	request.Header.Set("Authorization", "Bearer key")
 	request.Header.Set("User-Agent", "bench")
 	answer := httptest.NewRecorder()
-	petratest.NewAPI(world, petratest.Options{}).ServeHTTP(answer, request)
+	petratest.NewAPI(org, petratest.Options{}).ServeHTTP(answer, request)
 	body := answer.Body.Bytes()
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()

@@ -33,7 +33,7 @@ func TestAnswerBound(t *testing.T) {
 			body := list + strings.Repeat(" ", test.size-len(list))
 			dial := served(t, good(body))
 			if test.compressed {
-				api := petratest.NewAPI(petratest.NewWorld(), petratest.Options{})
+				api := petratest.NewAPI(petratest.NewOrganization(), petratest.Options{})
 				api.SetFault(petratest.Fault{Kind: petratest.BadJSON, Body: body})
 				dial = newPipe(t, api)
 			}

@@ -269,7 +269,7 @@ func TestFreeAtAfterALowerLimit(t *testing.T) {
 	}{
 		{"as many as spent", 4, 0, 4, 1, 1},
 		{"one surplus", 4, 0, 3, 1, 2},
-		{"seven whole reads, then five", 7, 0, 5, 1, 3},
+		{"seven full reads, then five", 7, 0, 5, 1, 3},
 		{"ten, then three", 10, 0, 3, 1, 8},
 		{"ten, then three, all of them", 10, 0, 3, 3, 10},
 		{"more than the limit", 10, 0, 3, 4, -1},

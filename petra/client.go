@@ -93,13 +93,13 @@ func (c *Client) CheckKey(ctx context.Context) error {
 
 // IncidentsQuery selects incidents.
 type IncidentsQuery struct {
-	// TenantID is a Petra or Microsoft tenant ID; empty means the whole organisation.
+	// TenantID is a Petra or Microsoft tenant ID; empty means the whole organization.
 	TenantID string
 	// Since leaves out what was created before it; zero means no bound.
 	Since time.Time
 }
 
-// Incidents reads the newest incidents of a tenant or of the organisation, at
+// Incidents reads the newest incidents of a tenant or of the organization, at
 // most [MaxIncidents]. It returns [ErrNoBudget] or [ErrKey] where nothing was
 // sent, a [StatusError], [ErrUndecodable], [ErrTooLarge], [ErrProxy], or the
 // error of the transport or of ctx; [Kind] says which. An answer of which no
@@ -120,7 +120,7 @@ func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, e
 	return answer, err
 }
 
-// Tenants reads the list of the organisation's tenants, paused ones included.
+// Tenants reads the list of the organization's tenants, paused ones included.
 // Its errors are those of [Client.Incidents].
 func (c *Client) Tenants(ctx context.Context) (*Tenants, error) {
 	var tenants *Tenants

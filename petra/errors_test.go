@@ -117,8 +117,8 @@ func TestEveryFault(t *testing.T) {
 
 func TestTheAPIsOwnRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := petratest.Documented()
-		api := petratest.NewAPI(world, petratest.Options{Keys: []string{"another"}, Limit: 1})
+		org := petratest.Documented()
+		api := petratest.NewAPI(org, petratest.Options{Keys: []string{"another"}, Limit: 1})
 		c := newClient(t, newPipe(t, api))
 		wantKind(t, c.ask(t.Context(), petra.RouteIncidents), petra.ErrUnauthorized)
 		api.SetKeys(testKey)

@@ -21,12 +21,12 @@ import (
 
 // answers are bodies that the simulated API sends, the good and the bad ones.
 func answers(path string) (bodies [][]byte) {
-	small := petratest.NewWorld()
+	small := petratest.NewOrganization()
 	small.SetTenant(petratest.Tenant{ID: "ZZk90t", Name: "Ärzte & Söhne", MicrosoftID: "A1B2C3D4-5E6F-7890-ABCD-EF1234567890", Onboarded: apiDate.Add(-time.Hour), Paused: true})
 	small.Add(petratest.Incident{TenantID: "ZZk90t", CreatedAt: apiDate.Add(-time.Hour), OccurredAt: apiDate.Add(-2 * time.Hour)})
-	for _, world := range []*petratest.World{petratest.Documented(), small, petratest.NewWorld()} {
+	for _, org := range []*petratest.Organization{petratest.Documented(), small, petratest.NewOrganization()} {
 		for _, fault := range []petratest.FaultKind{"", petratest.BadJSON, petratest.NullList, petratest.EmptyList, petratest.HTML} {
-			api := petratest.NewAPI(world, petratest.Options{})
+			api := petratest.NewAPI(org, petratest.Options{})
 			if fault != "" {
 				api.SetFault(petratest.Fault{Kind: fault})
 			}

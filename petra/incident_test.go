@@ -38,7 +38,7 @@ func TestIncidentsQuery(t *testing.T) {
 		tenantID  string
 		startDate string
 	}{
-		{"organisation", petra.IncidentsQuery{}, "", ""},
+		{"organization", petra.IncidentsQuery{}, "", ""},
 		{"tenant", petra.IncidentsQuery{TenantID: "ZZk90t"}, "ZZk90t", ""},
 		{"special characters", petra.IncidentsQuery{TenantID: "a&limit=1 +?#é"}, "a&limit=1 +?#é", ""},
 		{"date", petra.IncidentsQuery{Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, "", "2026-01-01"},
@@ -49,7 +49,7 @@ func TestIncidentsQuery(t *testing.T) {
 		{"both", petra.IncidentsQuery{TenantID: "t", Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, "t", "2026-01-01"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			api := petratest.NewAPI(petratest.NewWorld(), petratest.Options{UnknownTenant: http.StatusOK})
+			api := petratest.NewAPI(petratest.NewOrganization(), petratest.Options{UnknownTenant: http.StatusOK})
 			if _, err := newClient(t, newPipe(t, api)).Incidents(t.Context(), test.query); err != nil {
 				t.Fatal(err)
 			}

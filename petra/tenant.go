@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Tenant is one Microsoft 365 tenant of the organisation.
+// Tenant is one Microsoft 365 tenant of the organization.
 type Tenant struct {
 	ID          string // the API's petraTenantId
 	Name        string

@@ -11,11 +11,11 @@ import (
 )
 
 func TestTenantsOfTheAPI(t *testing.T) {
-	world := petratest.NewWorld()
+	org := petratest.NewOrganization()
 	onboarded := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
-	world.SetTenant(petratest.Tenant{ID: "ZZk90t", Name: "Zeta", MicrosoftID: "A1B2C3D4-5E6F-7890-ABCD-EF1234567890", Onboarded: onboarded})
-	world.SetTenant(petratest.Tenant{ID: "b", Name: "Beta", Paused: true})
-	api := petratest.NewAPI(world, petratest.Options{Keys: []string{testKey}})
+	org.SetTenant(petratest.Tenant{ID: "ZZk90t", Name: "Zeta", MicrosoftID: "A1B2C3D4-5E6F-7890-ABCD-EF1234567890", Onboarded: onboarded})
+	org.SetTenant(petratest.Tenant{ID: "b", Name: "Beta", Paused: true})
+	api := petratest.NewAPI(org, petratest.Options{Keys: []string{testKey}})
 	got, err := newClient(t, newPipe(t, api)).Tenants(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -128,9 +128,9 @@ func (p pastSamples) want(t *testing.T, series string, step time.Duration, end t
 	}
 }
 
-// pastWorld has incidents of every kind, around noon of the epoch's tenth day.
-func pastWorld(now time.Time) *petratest.World {
-	w := petratest.NewWorld()
+// pastOrg has incidents of every kind, around noon of the epoch's tenth day.
+func pastOrg(now time.Time) *petratest.Organization {
+	w := petratest.NewOrganization()
 	for _, id := range []string{"A", "B", "Calm"} {
 		w.SetTenant(petratest.Tenant{ID: id, Name: "Tenant " + id})
 	}
@@ -158,7 +158,7 @@ func TestBackfill(t *testing.T) {
 		at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
 		time.Sleep(time.Minute)
 		b := command{
-			api:     petratest.NewAPI(pastWorld(now), petratest.Options{Keys: []string{testKey}}),
+			api:     petratest.NewAPI(pastOrg(now), petratest.Options{Keys: []string{testKey}}),
 			yaml:    "closed_statuses: [FALSE_POSITIVE]",
 			options: backfill.Options{Labels: []string{"job=petra", "instance=here:9984"}, Metrics: collector.HistoryMetrics()},
 		}
@@ -222,7 +222,7 @@ func TestBackfill(t *testing.T) {
 		want(`petra_incident_dwell_time_seconds_bucket{live="true",tenant_id="A",le="3600.0"}`, -49, 0, -19, 1)
 		want(`petra_incident_dwell_time_seconds_bucket{live="true",tenant_id="A",le="900.0"}`, -20, 0)
 		if n := len(b.api.Requests()); n != 2 {
-			t.Errorf("%d requests, want the list and one head", n)
+			t.Errorf("%d requests, want the list and one organization read", n)
 		}
 		if info, err := os.Stat(b.options.Output); err != nil || info.Mode() != 0o600 {
 			t.Errorf("%v, %v", info.Mode(), err)
@@ -240,7 +240,7 @@ func TestBackfillUnusableTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(epochNoon)
 		now := epochNoon
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		w.SetTenant(petratest.Tenant{ID: "A", Name: "A"})
 		ago := func(hours int) time.Time { return now.Add(-time.Duration(hours) * time.Hour) }
 		raw := func(n int, fields string) {
@@ -267,7 +267,7 @@ func TestBackfillQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(epochNoon)
 		raised := epochNoon.AddDate(0, 0, -20)
-		w := petratest.NewWorld()
+		w := petratest.NewOrganization()
 		w.SetTenant(petratest.Tenant{ID: "A", Name: "A"})
 		w.Add(petratest.Incident{ID: "a", TenantID: "A", Live: true, CreatedAt: raised, OccurredAt: raised, RemediatedAt: raised.Add(time.Minute)})
 		b := command{api: petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})}
@@ -311,7 +311,7 @@ func TestBackfillRange(t *testing.T) {
 			"shorter step":  {at(-20).Format(time.RFC3339), at(-19).Format(time.RFC3339), "15s", 15 * time.Second, at(-19), story{{at(-20), 1}, {at(-20).Add(15 * time.Second), 2}}},
 		} {
 			b := command{
-				api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), yaml: "tenants: [{id: A}]",
+				api: petratest.NewAPI(pastOrg(epochNoon), petratest.Options{Keys: []string{testKey}}), yaml: "tenants: [{id: A}]",
 				options: backfill.Options{Start: c.start, End: c.end, Step: c.step, Metrics: []string{"raised"}},
 			}
 			past := parsePast(t, b.run(t))
@@ -337,7 +337,7 @@ func TestBackfillNothing(t *testing.T) {
 			// The last sample is before the end.
 			"after the last sample": {backfill.Options{Step: "1d", End: at(-50)}, "until 2026-01-08T00:00:00Z no incident counts in raised, open, dwell: "},
 		} {
-			b := command{api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), options: c.options}
+			b := command{api: petratest.NewAPI(pastOrg(epochNoon), petratest.Options{Keys: []string{testKey}}), options: c.options}
 			if text := b.run(t); text != "" || b.err == nil || b.err.Error() != c.want+"there is nothing to write" {
 				t.Errorf("%s: %v, want %s\n%s", name, b.err, c.want, text)
 			}
@@ -350,8 +350,8 @@ func TestBackfillNothing(t *testing.T) {
 func TestBackfillContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sleepUntil(epochNoon)
-		world := petratest.Random(7, petratest.RandomConfig{Start: epochNoon, Tenants: 10, Incidents: 200, Open: 9, FalsePositives: 0.1, History: 10 * 24 * time.Hour})
-		api := petratest.NewAPI(world, petratest.Options{Keys: []string{testKey}})
+		org := petratest.Random(7, petratest.RandomConfig{Start: epochNoon, Tenants: 10, Incidents: 200, Open: 9, FalsePositives: 0.1, History: 10 * 24 * time.Hour})
+		api := petratest.NewAPI(org, petratest.Options{Keys: []string{testKey}})
 		const yaml = "closed_statuses: [FALSE_POSITIVE]\nnative_histograms: true"
 		scraped := scrape(t, api, yaml)
 		b := command{api: api, yaml: yaml, options: backfill.Options{Metrics: collector.HistoryMetrics()}}
@@ -384,8 +384,8 @@ func TestBackfillMemory(t *testing.T) {
 	allocated := func(step string) (bytes uint64, size int) {
 		synctest.Test(t, func(t *testing.T) {
 			sleepUntil(epochNoon)
-			world := petratest.Random(7, petratest.RandomConfig{Start: epochNoon, Tenants: 5, Incidents: 50, History: 30 * 24 * time.Hour})
-			b := command{api: petratest.NewAPI(world, petratest.Options{Keys: []string{testKey}}), options: backfill.Options{Step: step, Output: filepath.Join(t.TempDir(), "history.om")}}
+			org := petratest.Random(7, petratest.RandomConfig{Start: epochNoon, Tenants: 5, Incidents: 50, History: 30 * 24 * time.Hour})
+			b := command{api: petratest.NewAPI(org, petratest.Options{Keys: []string{testKey}}), options: backfill.Options{Step: step, Output: filepath.Join(t.TempDir(), "history.om")}}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			b.runOnly(t)

@@ -92,7 +92,7 @@ type sampleWriter struct {
 	header  []byte // of the family, until its first sample
 }
 
-// head begins a family. One without samples has no header.
+// organization read begins a family. One without samples has no header.
 func (w *sampleWriter) head(family *dto.MetricFamily) error {
 	var header bytes.Buffer
 	_, err := expfmt.MetricFamilyToOpenMetrics(&header, family)

@@ -14,9 +14,9 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
-// manyIncidents is a world that no head tells whole.
-func manyIncidents(now time.Time, tenants int) *petratest.World {
-	w := petratest.NewWorld()
+// manyIncidents is an organization that no organization read tells whole.
+func manyIncidents(now time.Time, tenants int) *petratest.Organization {
+	w := petratest.NewOrganization()
 	for n := range tenants {
 		id := fmt.Sprintf("T%02d", n)
 		w.SetTenant(petratest.Tenant{ID: id, Name: id})
@@ -28,7 +28,7 @@ func manyIncidents(now time.Time, tenants int) *petratest.World {
 	return w
 }
 
-// TestBackfillBudget: every tenant is read whole once, beside an exporter that
+// TestBackfillBudget: every tenant is read in full once, beside an exporter that
 // spends too, and the time left is told.
 func TestBackfillBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -97,19 +97,19 @@ func TestBackfillFaults(t *testing.T) {
 		without string // the tenant that is left out
 		most    time.Duration
 	}{
-		"the list fails twice":           {faults: []petratest.Fault{{Kind: petratest.Status500, Match: petratest.IsTenants, Times: 2}}, most: 10 * time.Minute},
-		"the list fails":                 {faults: []petratest.Fault{{Kind: petratest.Status500, Match: petratest.IsTenants}}, err: "the tenants cannot be listed: status 500", most: time.Hour},
-		"the list fails, and is no need": {faults: []petratest.Fault{{Kind: petratest.Status403, Match: petratest.IsTenants}}, yaml: "tenants: [{id: T01}]", most: time.Minute},
-		"the first head fails":           {faults: []petratest.Fault{{Kind: petratest.Reset, Match: petratest.IsHead, Times: 1}}, most: 10 * time.Minute},
-		"heads fail":                     {faults: []petratest.Fault{{Kind: petratest.HTML, Match: petratest.IsHead}}, err: "incidents cannot be read: undecodable answer", most: time.Hour},
-		"all reads of tenants fail":      {faults: []petratest.Fault{{Kind: petratest.Status502, Match: petratest.IsWhole}}, err: "of 4 tenants, 4 cannot be read; last, tenant T03: status 502", most: time.Hour},
-		"an outage":                      {faults: []petratest.Fault{{Kind: petratest.Cut, Match: petratest.IsWhole, Times: 10}}, most: 20 * time.Minute},
-		"one tenant is refused":          {faults: []petratest.Fault{{Kind: petratest.Status403, Match: of("T02")}}, log: `msg="tenant cannot be read, and is left out" tenant_id=T02`, without: "T02", most: 2 * time.Minute},
-		"one tenant fails for long":      {faults: []petratest.Fault{{Kind: petratest.Status500, Match: of("T02"), Times: 3}}, most: 10 * time.Minute},
-		"the key is refused":             {faults: []petratest.Fault{{Kind: petratest.Status401}}, err: "the tenants cannot be listed: status 401 Unauthorized", most: time.Second},
-		"the key is deleted":             {faults: []petratest.Fault{{Kind: petratest.Status401, Match: of("T02")}}, err: "status 401 Unauthorized", most: 2 * time.Minute},
-		"a mistyped tenant":              {yaml: "tenants: [{id: T01}, {id: Nobody}]", log: `msg="tenant cannot be read, and is left out" tenant_id=Nobody`, without: "Nobody", most: 2 * time.Minute},
-		"none but mistyped":              {yaml: "tenants: [{id: Nobody}]", err: "no tenant could be read", most: 2 * time.Minute},
+		"the list fails twice":              {faults: []petratest.Fault{{Kind: petratest.Status500, Match: petratest.IsTenants, Times: 2}}, most: 10 * time.Minute},
+		"the list fails":                    {faults: []petratest.Fault{{Kind: petratest.Status500, Match: petratest.IsTenants}}, err: "the tenants cannot be listed: status 500", most: time.Hour},
+		"the list fails, and is no need":    {faults: []petratest.Fault{{Kind: petratest.Status403, Match: petratest.IsTenants}}, yaml: "tenants: [{id: T01}]", most: time.Minute},
+		"the first organization read fails": {faults: []petratest.Fault{{Kind: petratest.Reset, Match: petratest.IsOrgRead, Times: 1}}, most: 10 * time.Minute},
+		"organization reads fail":           {faults: []petratest.Fault{{Kind: petratest.HTML, Match: petratest.IsOrgRead}}, err: "incidents cannot be read: undecodable answer", most: time.Hour},
+		"all reads of tenants fail":         {faults: []petratest.Fault{{Kind: petratest.Status502, Match: petratest.IsFullRead}}, err: "of 4 tenants, 4 cannot be read; last, tenant T03: status 502", most: time.Hour},
+		"an outage":                         {faults: []petratest.Fault{{Kind: petratest.Cut, Match: petratest.IsFullRead, Times: 10}}, most: 20 * time.Minute},
+		"one tenant is refused":             {faults: []petratest.Fault{{Kind: petratest.Status403, Match: of("T02")}}, log: `msg="tenant cannot be read, and is left out" tenant_id=T02`, without: "T02", most: 2 * time.Minute},
+		"one tenant fails for long":         {faults: []petratest.Fault{{Kind: petratest.Status500, Match: of("T02"), Times: 3}}, most: 10 * time.Minute},
+		"the key is refused":                {faults: []petratest.Fault{{Kind: petratest.Status401}}, err: "the tenants cannot be listed: status 401 Unauthorized", most: time.Second},
+		"the key is deleted":                {faults: []petratest.Fault{{Kind: petratest.Status401, Match: of("T02")}}, err: "status 401 Unauthorized", most: 2 * time.Minute},
+		"a mistyped tenant":                 {yaml: "tenants: [{id: T01}, {id: Nobody}]", log: `msg="tenant cannot be read, and is left out" tenant_id=Nobody`, without: "Nobody", most: 2 * time.Minute},
+		"none but mistyped":                 {yaml: "tenants: [{id: Nobody}]", err: "no tenant could be read", most: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestBackfillTooLarge(t *testing.T) {
 			sleepUntil(epochNoon)
 			ctx, cancel := context.WithCancel(t.Context())
 			b := command{
-				api: petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}}), ctx: ctx,
+				api: petratest.NewAPI(pastOrg(epochNoon), petratest.Options{Keys: []string{testKey}}), ctx: ctx,
 				options: backfill.Options{Step: "1s", Labels: []string{"note=" + strings.Repeat("x", 10_000)}, Force: force},
 			}
 			b.onLog = func(line string) {
@@ -274,7 +274,7 @@ func TestBackfillOutput(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				sleepUntil(epochNoon)
-				api := petratest.NewAPI(pastWorld(epochNoon), petratest.Options{Keys: []string{testKey}})
+				api := petratest.NewAPI(pastOrg(epochNoon), petratest.Options{Keys: []string{testKey}})
 				b := command{api: api, options: backfill.Options{Output: c.output}}
 				b.runOnly(t)
 				if b.err == nil || !strings.HasPrefix(b.err.Error(), "--output: ") || !strings.Contains(b.err.Error(), c.want) {

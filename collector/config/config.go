@@ -13,7 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/petra-exporter/petra_exporter/petra"
 	commoncfg "github.com/prometheus/common/config"
 )
@@ -22,7 +21,7 @@ import (
 type Config struct {
 	API API
 	// Tenants are Petra or Microsoft tenant IDs; empty means every tenant of
-	// the organisation.
+	// the organization.
 	Tenants []string
 	// Since leaves out incidents created before it; zero means all history.
 	Since time.Time
@@ -96,7 +95,7 @@ func defaultConfig() *Config {
 func Load(file string, o Overrides) (*Config, error) {
 	cfg := defaultConfig()
 	if file != "" {
-		content, err := regular.ReadFile(file)
+		content, err := ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("--config.file: %w", err)
 		}
@@ -125,7 +124,7 @@ func Load(file string, o Overrides) (*Config, error) {
 	}
 	switch {
 	case o.APIKeyFile != "":
-		if err := regular.Check(o.APIKeyFile); err != nil {
+		if err := CheckFile(o.APIKeyFile); err != nil {
 			return nil, fmt.Errorf("--petra.api-key-file: %w", err)
 		}
 		cfg.API.Key, cfg.API.KeyFile = newKeyFile(o.APIKeyFile), o.APIKeyFile

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector/regular"
 	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 )
@@ -121,7 +120,7 @@ func (a *API) readAuthorization(n *yaml.Node, dir string) error {
 	case file != "":
 		a.KeyFile = commoncfg.JoinDir(dir, file)
 		a.Key = newKeyFile(a.KeyFile)
-		if err := regular.Check(a.KeyFile); err != nil {
+		if err := CheckFile(a.KeyFile); err != nil {
 			return &keyError{lineOf(n, "credentials_file"), "credentials_file", err}
 		}
 	default:
@@ -158,7 +157,7 @@ func (a *API) readTLS(n *yaml.Node, dir string) error {
 	}
 	t.SetDirectory(dir)
 	for key, file := range map[string]string{"ca_file": t.CAFile, "cert_file": t.CertFile, "key_file": t.KeyFile} {
-		if err := regular.Check(file); err != nil {
+		if err := CheckFile(file); err != nil {
 			return &keyError{lineOf(n, key), key, err}
 		}
 	}

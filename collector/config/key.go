@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/petra-exporter/petra_exporter/collector/regular"
 	commoncfg "github.com/prometheus/common/config"
 )
 
@@ -38,7 +37,7 @@ func newKeyFile(path string) commoncfg.SecretReader {
 }
 
 func (f keyFile) Fetch(ctx context.Context) (string, error) {
-	if err := regular.Check(f.path); err != nil {
+	if err := CheckFile(f.path); err != nil {
 		return "", err
 	}
 	return f.FileSecret.Fetch(ctx)

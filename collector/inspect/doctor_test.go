@@ -19,7 +19,7 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
-// classified makes all statuses of smallWorld known.
+// classified makes all statuses of smallOrg known.
 const classified = "open_statuses: [IN_PROGRESS]\n"
 
 // unreached are the checks that need an answer of the API.
@@ -33,9 +33,9 @@ type diagnosis struct {
 	skipped []string
 }
 
-// plain is a case with the small world at hand.
+// plain is a case with the small organization at hand.
 func plain(setup func(*testing.T, api) (api, inspect.Options), wrong []string, skipped ...string) diagnosis {
-	return diagnosis{func(t *testing.T) (api, inspect.Options) { return setup(t, newAPI(t, smallWorld())) }, wrong, skipped}
+	return diagnosis{func(t *testing.T) (api, inspect.Options) { return setup(t, newAPI(t, smallOrg())) }, wrong, skipped}
 }
 
 // withConfig is a case that only the configuration tells from a good one.
@@ -174,7 +174,7 @@ var diagnoses = map[string]diagnosis{
 	"closed": withURL(func(t *testing.T) string { return "https://" + closed(t) },
 		[]string{"connection"}, "TLS"),
 	"mute":   withURL(func(t *testing.T) string { return "https://" + mute(t) }, []string{"TLS"}),
-	"no-TLS": withURL(func(t *testing.T) string { return strings.Replace(newAPI(t, smallWorld()).url, "http:", "https:", 1) }, []string{"TLS"}),
+	"no-TLS": withURL(func(t *testing.T) string { return strings.Replace(newAPI(t, smallOrg()).url, "http:", "https:", 1) }, []string{"TLS"}),
 
 	"TLS-authority": plain(func(t *testing.T, a api) (api, inspect.Options) {
 		a.url = serveTLS(t, a, newAuthority(t).sign(nil), nil)
@@ -231,15 +231,15 @@ var diagnoses = map[string]diagnosis{
 		"", []string{"/v1/tenants", "/v1/incidents"}),
 	"hostile-answer": withFault(petratest.Fault{Kind: petratest.Status500, Body: "\x1b[31m\u202e\u009bred\nok      forged"}, petratest.RouteTenants, []string{"/v1/tenants"}, noTenants...),
 	"limit-above": {func(t *testing.T) (api, inspect.Options) {
-		a := newAPI(t, smallWorld())
+		a := newAPI(t, smallOrg())
 		return a, a.options(t, classified+"api: {requests_per_minute: 11}\n")
 	}, []string{"limit"}, nil},
 	"hostile": {func(t *testing.T) (api, inspect.Options) {
-		a := newAPI(t, hostileWorld())
+		a := newAPI(t, hostileOrg())
 		return a, a.options(t, "tenants: [{id: TRUE}]\n")
 	}, []string{"tenants", "statuses"}, nil},
 	"cut": {func(t *testing.T) (api, inspect.Options) {
-		a := newAPI(t, cutWorld())
+		a := newAPI(t, cutOrg())
 		return a, a.options(t, "open_statuses: [ACTIVE]\n")
 	}, nil, nil},
 }
@@ -296,7 +296,7 @@ func TestDoctorFaults(t *testing.T) {
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			a := newAPI(t, smallWorld())
+			a := newAPI(t, smallOrg())
 			a.SetFault(petratest.Fault{Kind: kind})
 			good, output := diagnose(t, a, a.options(t, classified+timeout(kind)), "")
 			if good || !strings.Contains(output, "\nwrong ") {
@@ -309,7 +309,7 @@ func TestDoctorFaults(t *testing.T) {
 // TestDoctorLimit holds that a limit that another program has spent is told,
 // with the wait.
 func TestDoctorLimit(t *testing.T) {
-	a := newAPI(t, smallWorld())
+	a := newAPI(t, smallOrg())
 	a.Spend(petratest.RouteTenants, 10)
 	good, output := diagnose(t, a, a.options(t, classified), "")
 	if got := states(t, output); good || !slices.Equal(got["wrong"], []string{"limit"}) {

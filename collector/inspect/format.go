@@ -59,7 +59,7 @@ func (s *survey) notes() (notes []string) {
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	switch {
 	case len(s.Tenants) == 0:
-		add("The key sees no tenant: is it of the right organisation?")
+		add("The key sees no tenant: is it of the right organization?")
 	case !s.Incidents.All:
 		add("The API gives the newest %d incidents at once, here back to %s. Older ones were not seen: open incidents are at least so many.", s.Incidents.Read, cmp.Or(formatted(s.Incidents.Oldest, minute)+" UTC", "an unknown time"))
 	default:

@@ -62,9 +62,9 @@ func writeFile(t *testing.T, file, content string) string {
 // day is a fixed day of the year 2025.
 func day(n int) time.Time { return time.Date(2025, 1, n, 9, 30, 0, 0, time.UTC) }
 
-// smallWorld has three tenants with an incident each, one of which is open.
-func smallWorld() *petratest.World {
-	w := petratest.NewWorld()
+// smallOrg has three tenants with an incident each, one of which is open.
+func smallOrg() *petratest.Organization {
+	w := petratest.NewOrganization()
 	w.SetTenant(petratest.Tenant{ID: "Aa1", Name: "Acme Corp.", MicrosoftID: "a1b2c3d4-5e6f-7890-abcd-ef1234567890", Onboarded: day(1)})
 	w.SetTenant(petratest.Tenant{ID: "Bb2", Name: "Bluewater", Paused: true})
 	w.SetTenant(petratest.Tenant{ID: "Cc3", Name: "Cedar", Onboarded: day(3)})
@@ -82,8 +82,8 @@ type api struct {
 	url string
 }
 
-// newAPI serves a world over HTTP.
-func newAPI(t *testing.T, w *petratest.World) api {
+// newAPI serves an organization over HTTP.
+func newAPI(t *testing.T, w *petratest.Organization) api {
 	t.Helper()
 	a := petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})
 	server, err := petratest.NewServer(a)

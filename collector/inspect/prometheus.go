@@ -20,7 +20,7 @@ const (
 	// slowScrape is the share of the timeout above which a scrape is too slow.
 	slowScrape = 0.9
 	// longestInterval is where Prometheus takes series for gone, and the exporter
-	// ends its whole reads.
+	// ends its full reads.
 	longestInterval = 5 * time.Minute
 )
 
@@ -154,7 +154,7 @@ func (d *doctor) target(ctx context.Context, p prometheus, t target) {
 		d.skip(fmt.Sprintf("%s: the last scrape failed", t), rest...)
 		return
 	case interval >= longestInterval:
-		d.wrong(checkTarget, fmt.Sprintf("%s: scraped every %s only", t, interval), "set scrape_interval below 5m, best to 15s: later Prometheus takes series for gone, and the exporter ends its whole reads")
+		d.wrong(checkTarget, fmt.Sprintf("%s: scraped every %s only", t, interval), "set scrape_interval below 5m, best to 15s: later Prometheus takes series for gone, and the exporter ends its full reads")
 	case interval == 0:
 		d.ok(checkTarget, "%s: scraped", t)
 	default:
@@ -248,7 +248,7 @@ func (d *doctor) published(ctx context.Context, p prometheus, t target) error {
 	case states["stale"] > 0:
 		d.wrong(checkExporter, fmt.Sprintf("%s: %v tenants were not read for max_staleness", t, states["stale"]), status)
 	case states["pending"] > 0:
-		d.ok(checkExporter, "%s: %v tenants are read whole; the counts of %v follow", t, states["complete"], states["pending"])
+		d.ok(checkExporter, "%s: %v tenants are read in full; the counts of %v follow", t, states["complete"], states["pending"])
 	default:
 		d.ok(checkExporter, "%s: all %v tenants are read", t, states["complete"])
 	}

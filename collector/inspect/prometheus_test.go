@@ -158,7 +158,7 @@ func TestDoctorPrometheus(t *testing.T) {
 			if err := inspect.CheckPrometheusURL(url); err != nil {
 				t.Fatal(err)
 			}
-			a := newAPI(t, smallWorld())
+			a := newAPI(t, smallOrg())
 			good, output := diagnose(t, a, a.options(t, classified), url)
 			got := states(t, output)
 			if good != (len(c.wrong) == 0) || !slices.Equal(got["wrong"], c.wrong) || !slices.Equal(got["skipped"], c.skipped) {
@@ -184,7 +184,7 @@ func TestDoctorNoPrometheus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAPI(t, smallWorld())
+			a := newAPI(t, smallOrg())
 			good, output := diagnose(t, a, a.options(t, classified), url)
 			if got := states(t, output); good || !slices.Equal(got["wrong"], []string{"Prometheus"}) || !slices.Equal(got["skipped"], []string{"target", "scrape time", "histograms", "exporter"}) {
 				t.Errorf("%s", output)

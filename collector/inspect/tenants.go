@@ -47,7 +47,7 @@ func Tenants(ctx context.Context, w io.Writer, o Options, format string) error {
 	return s.writeTable(w)
 }
 
-// survey is what two requests tell of an organisation. Its JSON is the output
+// survey is what two requests tell of an organization. Its JSON is the output
 // of the command: names are a contract, and stand in the README.
 type survey struct {
 	Incidents incidentsSeen `json:"incidents"`

@@ -15,10 +15,10 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
-// cutWorld has more incidents than the API gives at once: those of Old reach
+// cutOrg has more incidents than the API gives at once: those of Old reach
 // out of it, those of Quiet lie outside, New was onboarded within.
-func cutWorld() *petratest.World {
-	w := petratest.NewWorld()
+func cutOrg() *petratest.Organization {
+	w := petratest.NewOrganization()
 	w.SetTenant(petratest.Tenant{ID: "New", Name: "New", Onboarded: day(300)})
 	w.SetTenant(petratest.Tenant{ID: "Old", Name: "Old", Onboarded: day(1)})
 	w.SetTenant(petratest.Tenant{ID: "Quiet", Name: "Quiet"})
@@ -35,10 +35,10 @@ func cutWorld() *petratest.World {
 	return w
 }
 
-// hostileWorld has names and statuses that would do something to a terminal or
+// hostileOrg has names and statuses that would do something to a terminal or
 // to YAML, and IDs that YAML would read as something else.
-func hostileWorld() *petratest.World {
-	w := petratest.NewWorld()
+func hostileOrg() *petratest.Organization {
+	w := petratest.NewOrganization()
 	for i, name := range []string{
 		"\x1b[31mred\x1b[0m", "two\nlines", "a\u2028tenants: []", "\u202egnp.exe", "\u009b31mC1", "日本の会社", "émile, \"the\" <b>", "", strings.Repeat("long ", 100), "tab\there", "\U000e0041tag",
 	} {
@@ -55,8 +55,8 @@ func hostileWorld() *petratest.World {
 	return w
 }
 
-func removedWorld() *petratest.World {
-	w := smallWorld()
+func removedOrg() *petratest.Organization {
+	w := smallOrg()
 	w.RemoveTenant("Bb2")
 	return w
 }
@@ -65,20 +65,20 @@ func removedWorld() *petratest.World {
 // and that a configuration can be made of the YAML.
 func TestTenants(t *testing.T) {
 	for name, c := range map[string]struct {
-		world *petratest.World
-		yaml  string
+		org  *petratest.Organization
+		yaml string
 	}{
 		"documented": {petratest.Documented(), ""},
-		"classified": {smallWorld(), "open_statuses: [in_progress]\nclosed_statuses: [x]\n"},
-		"cut":        {cutWorld(), ""},
-		"hostile":    {hostileWorld(), ""},
-		"removed":    {removedWorld(), "since: 2025-01-15\n"},
-		"empty":      {petratest.NewWorld(), ""},
+		"classified": {smallOrg(), "open_statuses: [in_progress]\nclosed_statuses: [x]\n"},
+		"cut":        {cutOrg(), ""},
+		"hostile":    {hostileOrg(), ""},
+		"removed":    {removedOrg(), "since: 2025-01-15\n"},
+		"empty":      {petratest.NewOrganization(), ""},
 	} {
 		for _, format := range inspect.Formats() {
 			t.Run(name+"/"+format, func(t *testing.T) {
 				t.Parallel()
-				a := newAPI(t, c.world)
+				a := newAPI(t, c.org)
 				var out bytes.Buffer
 				if err := inspect.Tenants(t.Context(), &out, a.options(t, c.yaml), format); err != nil {
 					t.Fatal(err)
@@ -86,14 +86,14 @@ func TestTenants(t *testing.T) {
 				golden(t, "tenants/"+name+"."+format, out.String())
 				noSecret(t, out.String())
 				requests := a.Requests()
-				if len(requests) != 2 || !petratest.IsTenants(requests[0]) || !petratest.IsHead(requests[1]) {
+				if len(requests) != 2 || !petratest.IsTenants(requests[0]) || !petratest.IsOrgRead(requests[1]) {
 					t.Errorf("requests: %+v", requests)
 				}
 				switch format {
 				case "json":
-					checkJSON(t, out.Bytes(), c.world)
+					checkJSON(t, out.Bytes(), c.org)
 				case "yaml":
-					checkYAML(t, out.String(), c.world)
+					checkYAML(t, out.String(), c.org)
 				}
 			})
 		}
@@ -101,7 +101,7 @@ func TestTenants(t *testing.T) {
 }
 
 // checkJSON holds that JSON has names as they are.
-func checkJSON(t *testing.T, out []byte, world *petratest.World) {
+func checkJSON(t *testing.T, out []byte, org *petratest.Organization) {
 	t.Helper()
 	var got struct {
 		Tenants []struct{ ID, Name string }
@@ -109,7 +109,7 @@ func checkJSON(t *testing.T, out []byte, world *petratest.World) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range world.Tenants() {
+	for i, want := range org.Tenants() {
 		if got.Tenants[i].ID != want.ID || got.Tenants[i].Name != want.Name {
 			t.Errorf("got %+v, want %+v", got.Tenants[i], want)
 		}
@@ -117,14 +117,14 @@ func checkJSON(t *testing.T, out []byte, world *petratest.World) {
 }
 
 // checkYAML holds that what was written is a configuration of all tenants.
-func checkYAML(t *testing.T, out string, world *petratest.World) {
+func checkYAML(t *testing.T, out string, org *petratest.Organization) {
 	t.Helper()
 	cfg, err := config.Load(writeFile(t, filepath.Join(t.TempDir(), "petra.yml"), out), config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, tenant := range world.Tenants() {
+	for _, tenant := range org.Tenants() {
 		want = append(want, tenant.ID)
 	}
 	if !slices.Equal(cfg.Tenants, want) {
@@ -141,7 +141,7 @@ func TestTenantsFails(t *testing.T) {
 		for _, route := range []string{petratest.RouteTenants, petratest.RouteIncidents} {
 			t.Run(string(kind)+" "+route, func(t *testing.T) {
 				t.Parallel()
-				a := newAPI(t, smallWorld())
+				a := newAPI(t, smallOrg())
 				a.SetFault(petratest.Fault{Kind: kind, Match: func(r petratest.Request) bool { return r.Route == route }})
 				var out bytes.Buffer
 				err := inspect.Tenants(t.Context(), &out, a.options(t, timeout(kind)), "table")
@@ -161,7 +161,7 @@ func TestTenantsFails(t *testing.T) {
 		"configuration": {func(o *inspect.Options) { o.ConfigFile = "missing.yml" }, "--config.file: open missing.yml"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newAPI(t, smallWorld())
+			a := newAPI(t, smallOrg())
 			o := a.options(t, "")
 			c.edit(&o)
 			var out bytes.Buffer

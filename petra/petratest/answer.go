@@ -15,14 +15,14 @@ import (
 // its parameters.
 func (a *API) answer(entry *Request, ignoreTenant bool) answer {
 	if entry.Route == RouteTenants {
-		return rendered(renderTenants(a.world.Tenants()))
+		return rendered(renderTenants(a.org.Tenants()))
 	}
 	p, problem := parseParameters(entry)
 	if problem != "" {
 		return refuse(http.StatusBadRequest, problem)
 	}
 	if entry.TenantID != "" && !ignoreTenant {
-		id, known := a.world.resolve(entry.TenantID)
+		id, known := a.org.resolve(entry.TenantID)
 		if !known {
 			if a.unknownTenant == http.StatusOK {
 				return jsonAnswer(http.StatusOK, `{"incidents":[]}`)
@@ -31,7 +31,7 @@ func (a *API) answer(entry *Request, ignoreTenant bool) answer {
 		}
 		p.tenantID = id
 	}
-	return rendered(renderIncidents(a.world.list(time.Now(), p.tenantID, p.since, p.limit)))
+	return rendered(renderIncidents(a.org.list(time.Now(), p.tenantID, p.since, p.limit)))
 }
 
 type answer struct {

@@ -40,9 +40,9 @@ type Request struct {
 // keepRequests bounds the log: a demo runs for weeks.
 const keepRequests = 20_000
 
-// API simulates the Petra API over a World. It is an http.Handler.
+// API simulates the Petra API over an Organization. It is an http.Handler.
 type API struct {
-	world         *World
+	org           *Organization
 	unknownTenant int
 
 	mu       sync.Mutex
@@ -54,10 +54,10 @@ type API struct {
 	requests []*Request
 }
 
-// NewAPI returns the API of a world.
-func NewAPI(w *World, o Options) *API {
+// NewAPI returns the API of an organization.
+func NewAPI(w *Organization, o Options) *API {
 	a := &API{
-		world:         w,
+		org:           w,
 		unknownTenant: cmp.Or(o.UnknownTenant, http.StatusNotFound),
 		latency:       o.Latency,
 		limiter:       limiter{limit: cmp.Or(o.Limit, 10), spent: map[[2]string][]time.Time{}},

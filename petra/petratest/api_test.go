@@ -63,10 +63,10 @@ func ids(t *testing.T, resp reply) []string {
 	return list
 }
 
-// smallWorld has i0 (the oldest) to i5 (the newest), an hour apart, of tenants A
+// smallOrg has i0 (the oldest) to i5 (the newest), an hour apart, of tenants A
 // and B in turn.
-func smallWorld() *World {
-	w := NewWorld()
+func smallOrg() *Organization {
+	w := NewOrganization()
 	w.SetTenant(Tenant{ID: "BBBBB1", Name: "Beta", MicrosoftID: "00000000-0000-4000-8000-00000000000B", Paused: true})
 	w.SetTenant(Tenant{ID: "AAAAA1", Name: "Alpha", MicrosoftID: "00000000-0000-4000-8000-00000000000A", Onboarded: epoch})
 	for _, i := range []int{3, 0, 5, 1, 4, 2} {
@@ -81,7 +81,7 @@ func smallWorld() *World {
 }
 
 func TestIncidents(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Limit: -1})
+	api := NewAPI(smallOrg(), Options{Limit: -1})
 	for _, tc := range []struct{ query, want string }{
 		{"", "i5 i4 i3 i2 i1 i0"},
 		{"?limit=1", "i5"},
@@ -110,7 +110,7 @@ func TestIncidents(t *testing.T) {
 }
 
 func TestDefaultLimit(t *testing.T) {
-	w := NewWorld()
+	w := NewOrganization()
 	for i := range 600 {
 		w.Add(Incident{ID: fmt.Sprintf("%03d", i), TenantID: "A", CreatedAt: epoch.Add(time.Duration(i) * time.Second)})
 	}
@@ -124,7 +124,7 @@ func TestDefaultLimit(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Keys: []string{"key"}, Limit: -1})
+	api := NewAPI(smallOrg(), Options{Keys: []string{"key"}, Limit: -1})
 	for _, tc := range []struct {
 		name, method, target string
 		header               []string
@@ -172,14 +172,14 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestUnknownTenantAsEmptyList(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{UnknownTenant: http.StatusOK})
+	api := NewAPI(smallOrg(), Options{UnknownTenant: http.StatusOK})
 	if got := ids(t, get(t, api, "/v1/incidents?tenantId=nobody")); len(got) != 0 {
 		t.Errorf("got %v", got)
 	}
 }
 
 func TestKeys(t *testing.T) {
-	api := NewAPI(NewWorld(), Options{Limit: -1})
+	api := NewAPI(NewOrganization(), Options{Limit: -1})
 	status := func(key string) int {
 		return get(t, api, "/v1/tenants", "Authorization", "Bearer "+key).StatusCode
 	}
@@ -201,7 +201,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestTenants(t *testing.T) {
-	w := smallWorld()
+	w := smallOrg()
 	api := NewAPI(w, Options{Limit: -1})
 	const alpha = `{"petraTenantId":"AAAAA1","name":"Alpha","microsoftTenantId":"00000000-0000-4000-8000-00000000000A","isPaused":false,"onboardingDate":"2026-03-01T12:00:00.000Z"}`
 	const beta = `{"petraTenantId":"BBBBB1","name":"Beta","microsoftTenantId":"00000000-0000-4000-8000-00000000000B","isPaused":true,"onboardingDate":null}`
@@ -230,7 +230,7 @@ func TestTenants(t *testing.T) {
 }
 
 func TestRequestsLog(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Limit: -1})
+	api := NewAPI(smallOrg(), Options{Limit: -1})
 	get(t, api, "/v1/tenants")
 	get(t, api, "/v1/incidents?limit=500")
 	get(t, api, "/v1/incidents?limit=7&tenantId=AAAAA1&startDate=2026-01-01")
@@ -251,7 +251,7 @@ func TestRequestsLog(t *testing.T) {
 	if !slices.Equal(log, want) {
 		t.Errorf("got  %+v\nwant %+v", log, want)
 	}
-	matches := func(r Request) [3]bool { return [3]bool{IsHead(r), IsWhole(r), IsTenants(r)} }
+	matches := func(r Request) [3]bool { return [3]bool{IsOrgRead(r), IsFullRead(r), IsTenants(r)} }
 	for i, want := range [][3]bool{{false, false, true}, {true, false, false}, {false, true, false}, {}} {
 		if got := matches(log[i]); got != want {
 			t.Errorf("request %d: head, whole, tenants = %v, want %v", i, got, want)

@@ -7,15 +7,15 @@ import (
 
 const day = 24 * time.Hour
 
-// Demo returns a world to watch: 8 tenants and two years of incidents before
+// Demo returns an organization to watch: 8 tenants and two years of incidents before
 // now, of which five are open, and from now on a new incident every two to three
 // minutes, most of them remediated within half an hour. The history is the same at
 // each start, as long ago from now: what one process writes of it continues in
 // what the next one publishes. After four minutes an incident has a status that
 // no incident had before, IN_REVIEW, for half an hour.
-func Demo(now time.Time) *World {
+func Demo(now time.Time) *Organization {
 	tenants := demoTenants(now)
-	w := NewWorld()
+	w := NewOrganization()
 	for _, t := range tenants {
 		w.SetTenant(t.Tenant)
 	}
@@ -37,9 +37,9 @@ func Demo(now time.Time) *World {
 	return w
 }
 
-// LargeDemo returns the world of Demo with as many tenants as named; those beyond
+// LargeDemo returns the organization of Demo with as many tenants as named; those beyond
 // its own 8 are random ones with, on average, three incidents in two years.
-func LargeDemo(now time.Time, tenants int) *World {
+func LargeDemo(now time.Time, tenants int) *Organization {
 	w := Demo(now)
 	more := max(0, tenants-len(w.tenants))
 	if more == 0 {

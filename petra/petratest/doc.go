@@ -1,7 +1,7 @@
 // Package petratest simulates the Petra API, for tests, for the demo and for
 // benchmarks.
 //
-// A World holds tenants and incidents and what becomes of them as time passes;
+// An Organization holds tenants and incidents and what becomes of them as time passes;
 // an API serves it with the documented parameters, errors and rate limit, and
 // with faults that a test can switch on; a Server puts the API on loopback, and a
 // Pipe on connections in memory, which testing/synctest can run on virtual time.

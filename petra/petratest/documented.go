@@ -9,15 +9,15 @@ import (
 //go:embed testdata/documented-response.json
 var documentedResponse []byte
 
-// Documented returns the world of the vendor's documented response: one tenant
+// Documented returns the organization of the vendor's documented response: one tenant
 // and its four incidents, whose objects are served byte by byte. It is the same
 // at all times, also before those incidents happened.
-func Documented() *World {
-	w := NewWorld()
+func Documented() *Organization {
+	w := NewOrganization()
 	var response struct {
 		Incidents []json.RawMessage `json:"incidents"`
 	}
-	// The file is part of the package, and a test reads it whole from the API:
+	// The file is part of the package, and a test reads it in full from the API:
 	// there is no error here that a caller could meet.
 	_ = json.Unmarshal(documentedResponse, &response)
 	for _, raw := range response.Incidents {

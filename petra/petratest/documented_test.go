@@ -60,14 +60,14 @@ func TestGeneratedLooksLikeDocumented(t *testing.T) {
 			}
 		}
 	}
-	first := func(w *World) string {
+	first := func(w *Organization) string {
 		var answer struct{ Incidents []json.RawMessage }
 		if err := json.Unmarshal([]byte(get(t, NewAPI(w, Options{}), "/v1/incidents?limit=1").Body), &answer); err != nil {
 			t.Fatal(err)
 		}
 		return string(answer.Incidents[0])
 	}
-	got, want := keys(first(smallWorld())), keys(first(Documented()))
+	got, want := keys(first(smallOrg())), keys(first(Documented()))
 	if !slices.Equal(got, want) || len(got) != 18 {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

@@ -62,11 +62,11 @@ type Fault struct {
 	Size       int // Huge, GzipBomb: bytes of padding; default 33 MiB
 }
 
-// IsHead reports whether a request asks for the incidents of every tenant.
-func IsHead(r Request) bool { return r.Route == RouteIncidents && r.TenantID == "" }
+// IsOrgRead reports whether a request asks for the incidents of every tenant.
+func IsOrgRead(r Request) bool { return r.Route == RouteIncidents && r.TenantID == "" }
 
-// IsWhole reports whether a request asks for the incidents of one tenant.
-func IsWhole(r Request) bool { return r.Route == RouteIncidents && r.TenantID != "" }
+// IsFullRead reports whether a request asks for the incidents of one tenant.
+func IsFullRead(r Request) bool { return r.Route == RouteIncidents && r.TenantID != "" }
 
 // IsTenants reports whether a request asks for the tenants.
 func IsTenants(r Request) bool { return r.Route == RouteTenants }

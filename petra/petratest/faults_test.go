@@ -163,7 +163,7 @@ func TestEveryFault(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := smallWorld()
+				w := smallOrg()
 				// The bubble's clock starts long before the incidents.
 				for i := range 6 {
 					w.Update("i"+string(rune('0'+i)), func(in *Incident) { in.Visible = time.Unix(0, 0) })
@@ -205,7 +205,7 @@ func TestEveryFault(t *testing.T) {
 }
 
 func TestFaultOfTenants(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Limit: -1})
+	api := NewAPI(smallOrg(), Options{Limit: -1})
 	for kind, want := range map[FaultKind]string{
 		NullList:  `{"totalTenants": 0, "tenants": null}`,
 		EmptyList: `{"totalTenants": 0, "tenants": []}`,
@@ -218,7 +218,7 @@ func TestFaultOfTenants(t *testing.T) {
 }
 
 func TestFaultParameters(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Limit: -1})
+	api := NewAPI(smallOrg(), Options{Limit: -1})
 	for _, kind := range []FaultKind{Status429, Status503} {
 		api.SetFault(Fault{Kind: kind, RetryHeader: "Retry-After", RetryValue: "7"})
 		if got := get(t, api, "/v1/tenants").Header.Get("Retry-After"); got != "7" {
@@ -246,7 +246,7 @@ func TestFaultParameters(t *testing.T) {
 }
 
 func TestFaultMatchAndTimes(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Keys: []string{"key"}, Limit: -1})
+	api := NewAPI(smallOrg(), Options{Keys: []string{"key"}, Limit: -1})
 	statuses := func() []int {
 		var list []int
 		for _, target := range []string{"/v1/tenants", "/v1/incidents", "/v1/incidents?tenantId=AAAAA1"} {
@@ -260,7 +260,7 @@ func TestFaultMatchAndTimes(t *testing.T) {
 			t.Errorf("%s: %v, want %v", when, got, want)
 		}
 	}
-	api.SetFault(Fault{Kind: Status500, Match: IsTenants}, Fault{Kind: Status502, Match: IsHead, Times: 2}, Fault{Kind: Status503, Match: IsWhole, Times: 1})
+	api.SetFault(Fault{Kind: Status500, Match: IsTenants}, Fault{Kind: Status502, Match: IsOrgRead, Times: 2}, Fault{Kind: Status503, Match: IsFullRead, Times: 1})
 	expect("first", 500, 502, 503)
 	if got := get(t, api, "/v1/incidents", "Authorization", "Bearer wrong").StatusCode; got != 401 {
 		t.Errorf("a wrong key met the fault: %d", got)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Tenant is one customer of the organisation that the key belongs to.
+// Tenant is one customer of the organization that the key belongs to.
 type Tenant struct {
 	ID          string // the petraTenantId, such as ZZk90t
 	Name        string
@@ -29,7 +29,7 @@ type User struct {
 
 // Incident is an incident's whole life. What the API says of it is a pure
 // function of the time, so that a test can ask for the truth of any moment.
-// The API speaks in milliseconds: World.Add cuts CreatedAt and OccurredAt to them.
+// The API speaks in milliseconds: Organization.Add cuts CreatedAt and OccurredAt to them.
 type Incident struct {
 	ID, TenantID          string
 	URL                   string // default: the incident's page in the vendor's app

@@ -8,7 +8,7 @@ import (
 
 func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := NewAPI(NewWorld(), Options{Keys: []string{"key", "other"}})
+		api := NewAPI(NewOrganization(), Options{Keys: []string{"key", "other"}})
 		ask := func(path, key string) reply {
 			return get(t, api, path, "Authorization", "Bearer "+key)
 		}
@@ -53,7 +53,7 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestRefusalsBeforeTheLimitDoNotCount(t *testing.T) {
-	api := NewAPI(smallWorld(), Options{Keys: []string{"key"}, Limit: 2})
+	api := NewAPI(smallOrg(), Options{Keys: []string{"key"}, Limit: 2})
 	for range 5 {
 		get(t, api, "/v1/incidents", "Authorization", "Bearer wrong")
 		get(t, api, "/v1/incidents", "User-Agent", "")
@@ -73,7 +73,7 @@ func TestRefusalsBeforeTheLimitDoNotCount(t *testing.T) {
 func TestSpend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, keys := range [][]string{nil, {"key"}} {
-			api := NewAPI(NewWorld(), Options{Keys: keys})
+			api := NewAPI(NewOrganization(), Options{Keys: keys})
 			if got := api.Spend(RouteIncidents, 8); got != 8 {
 				t.Errorf("%v: 8 became %d", keys, got)
 			}

@@ -21,15 +21,15 @@ type RandomConfig struct {
 	FalsePositives     float64       // share of incidents that end as FALSE_POSITIVE
 }
 
-// Random returns a world that depends on seed and cfg alone, not on when and how
+// Random returns an organization that depends on seed and cfg alone, not on when and how
 // often it is asked. Most incidents are live and remediated within minutes, some
 // take hours or days; some are found by a look back, weeks after they occurred;
 // a few change their live flag or are withdrawn.
-func Random(seed uint64, cfg RandomConfig) *World {
+func Random(seed uint64, cfg RandomConfig) *Organization {
 	if cfg.History <= 0 {
 		cfg.History = 2 * 365 * 24 * time.Hour
 	}
-	w := NewWorld()
+	w := NewOrganization()
 	r := newRand(seed, 0)
 	tenants := randomTenants(r, cfg)
 	if len(tenants) == 0 {
@@ -209,7 +209,7 @@ func uuid(r *rand.Rand) string {
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, 0x8000|b>>50, b&0xffffffffffff)
 }
 
-// newRand gives each part of a world a source of its own, so that no part
+// newRand gives each part of an organization a source of its own, so that no part
 // depends on how much of another was drawn before.
 func newRand(seed, part uint64) *rand.Rand {
 	// SplitMix64's finish: neighbouring parts start far apart.

@@ -89,7 +89,7 @@ func TestCompression(t *testing.T) {
 func TestPipeOnVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		w := NewWorld()
+		w := NewOrganization()
 		w.Add(Incident{ID: "later", TenantID: "T", CreatedAt: start.Add(30 * time.Second), OccurredAt: start})
 		api := NewAPI(w, Options{Latency: 2 * time.Second})
 		p := NewPipe(api)

@@ -18,7 +18,7 @@ import (
 
 var (
 	days     = flag.Int("days", 90, "the length of the history; the demo has one of 730")
-	tenants  = flag.Int("tenants", 10, "how many the random organisation has; none should have more than 500 of its three incidents a day")
+	tenants  = flag.Int("tenants", 10, "how many the random organization has; none should have more than 500 of its three incidents a day")
 	duration = flag.String("max-block-duration", "90d", "of promtool")
 )
 
@@ -28,10 +28,10 @@ const (
 	day  = 24 * time.Hour
 )
 
-// still is the organisation as it is at the hour, for ever: no change comes, and
+// still is the organization as it is at the hour, for ever: no change comes, and
 // each is as far from a sample in each run.
-func still(w *petratest.World, hour time.Time) *petratest.World {
-	s := petratest.NewWorld()
+func still(w *petratest.Organization, hour time.Time) *petratest.Organization {
+	s := petratest.NewOrganization()
 	for _, t := range w.Tenants() {
 		s.SetTenant(t)
 	}
@@ -102,7 +102,7 @@ func bucket(seconds []float64, share float64) (lower, upper float64) {
 	return lower, lower // the highest bound stands for all above it
 }
 
-// TestBackfillRandom writes all the history of a made-up organisation.
+// TestBackfillRandom writes all the history of a made-up organization.
 func TestBackfillRandom(t *testing.T) {
 	hour := time.Now().Truncate(time.Hour)
 	hold(t, petratest.Random(3, petratest.RandomConfig{
@@ -118,9 +118,9 @@ func TestBackfillDemo(t *testing.T) {
 	hold(t, petratest.Demo(hour), hour, hour.Add(-time.Duration(*days)*day))
 }
 
-// hold writes the history of the world until the hour, from start or from the
+// hold writes the history of the organization until the hour, from start or from the
 // first incident on, and compares.
-func hold(t *testing.T, w *petratest.World, hour, start time.Time) {
+func hold(t *testing.T, w *petratest.Organization, hour, start time.Time) {
 	exporter, promtool, prometheus := program(t, "petra_exporter"), program(t, ".cache/bin/promtool"), program(t, ".cache/bin/prometheus")
 	w = still(w, hour)
 	views := w.Incidents(hour)

@@ -20,24 +20,24 @@ const (
 )
 
 // measureMemory runs the exporter at each size, with and without a state file,
-// all at once, until every tenant was read whole and some scrapes more. Tenants
+// all at once, until every tenant was read in full and some scrapes more. Tenants
 // that are listed in the configuration are all read at the first refresh.
 func measureMemory(binary, dir string, sizes []int, listed bool) ([]row, error) {
 	rows := make([]row, 2*len(sizes))
 	var group errgroup.Group
 	for i, size := range sizes {
-		world := petratest.Random(1, petratest.RandomConfig{
+		org := petratest.Random(1, petratest.RandomConfig{
 			Start: time.Now(), Tenants: size, Incidents: incidentsPerTenant * size, Open: max(1, size/50), FalsePositives: 0.05,
 		})
 		config := filepath.Join(dir, fmt.Sprintf("petra-%d.yml", size))
 		var list []petratest.Tenant
 		if listed {
-			list = world.Tenants()
+			list = org.Tenants()
 		}
 		if err := writeConfig(config, list); err != nil {
 			return nil, err
 		}
-		api, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+		api, err := petratest.NewServer(petratest.NewAPI(org, petratest.Options{Limit: -1}))
 		if err != nil {
 			return nil, err
 		}

@@ -60,16 +60,16 @@ func compare(binary, peer, dir string, rounds int) ([]row, error) {
 		return nil, err
 	}
 	ours := func(args ...string) starter {
-		return func(api string, _ *petratest.World) (*process, []string, error) {
+		return func(api string, _ *petratest.Organization) (*process, []string, error) {
 			p, err := start(binary, append(args, "--petra.api-url="+api)...)
 			return p, []string{p.url + "/metrics"}, err
 		}
 	}
-	theirs := func(api string, world *petratest.World) (*process, []string, error) {
+	theirs := func(api string, org *petratest.Organization) (*process, []string, error) {
 		p, err := start(peer, "--config.file="+peerFile)
-		return p, probes(p, api, world), err
+		return p, probes(p, api, org), err
 	}
-	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: peerTenants, Incidents: peerIncidents, Open: 5})
+	org := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: peerTenants, Incidents: peerIncidents, Open: 5})
 	limited := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: limitTenants, Incidents: incidentsPerTenant * limitTenants, Open: 1})
 	var rows []row
 	for _, of := range []struct {
@@ -79,7 +79,7 @@ func compare(binary, peer, dir string, rounds int) ([]row, error) {
 		{"petra_exporter", ours("--config.file=" + config), ours()},
 		{"json_exporter", theirs, theirs},
 	} {
-		r, err := measureCost(of.name, world, rounds, of.fast)
+		r, err := measureCost(of.name, org, rounds, of.fast)
 		if err != nil {
 			return nil, err
 		}
@@ -92,11 +92,11 @@ func compare(binary, peer, dir string, rounds int) ([]row, error) {
 }
 
 // starter starts a program against an API, and returns what to ask it.
-type starter func(api string, world *petratest.World) (*process, []string, error)
+type starter func(api string, org *petratest.Organization) (*process, []string, error)
 
-func probes(p *process, api string, world *petratest.World) []string {
+func probes(p *process, api string, org *petratest.Organization) []string {
 	var urls []string
-	for _, t := range world.Tenants() {
+	for _, t := range org.Tenants() {
 		target := api + "/v1/incidents?" + url.Values{"tenantId": {t.ID}, "limit": {"500"}}.Encode()
 		urls = append(urls, p.url+"/probe?"+url.Values{"module": {"petra"}, "target": {target}}.Encode())
 	}
@@ -104,14 +104,14 @@ func probes(p *process, api string, world *petratest.World) []string {
 }
 
 // measureCost asks each URL once to warm up, and then rounds times.
-func measureCost(name string, world *petratest.World, rounds int, begin starter) (_ row, err error) {
-	api := petratest.NewAPI(world, petratest.Options{Limit: -1})
+func measureCost(name string, org *petratest.Organization, rounds int, begin starter) (_ row, err error) {
+	api := petratest.NewAPI(org, petratest.Options{Limit: -1})
 	server, err := petratest.NewServer(api)
 	if err != nil {
 		return nil, err
 	}
 	defer server.Close()
-	p, urls, err := begin(server.URL, world)
+	p, urls, err := begin(server.URL, org)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func measureCost(name string, world *petratest.World, rounds int, begin starter)
 	requests, incidents := 0, 0
 	for _, r := range api.Requests()[skip:] {
 		requests++
-		incidents += held(world, r)
+		incidents += held(org, r)
 	}
 	return row{
 		"of": name, "requests": strconv.Itoa(requests), "incidents decoded": strconv.Itoa(incidents), "CPU s": number(cpu.Seconds()),
@@ -163,10 +163,10 @@ func measureCost(name string, world *petratest.World, rounds int, begin starter)
 }
 
 // held is how many incidents a request's answer holds.
-func held(world *petratest.World, r petratest.Request) int {
+func held(org *petratest.Organization, r petratest.Request) int {
 	n := 0
-	for _, in := range world.Incidents(r.Time) {
-		if petratest.IsHead(r) || r.Route == petratest.RouteIncidents && r.TenantID == in.TenantID {
+	for _, in := range org.Incidents(r.Time) {
+		if petratest.IsOrgRead(r) || r.Route == petratest.RouteIncidents && r.TenantID == in.TenantID {
 			n++
 		}
 	}
@@ -174,14 +174,14 @@ func held(world *petratest.World, r petratest.Request) int {
 }
 
 // atLimit tells how many of the scrapes of a minute got an answer with data.
-func atLimit(world *petratest.World, begin starter) (_ string, err error) {
-	api := petratest.NewAPI(world, petratest.Options{})
+func atLimit(org *petratest.Organization, begin starter) (_ string, err error) {
+	api := petratest.NewAPI(org, petratest.Options{})
 	server, err := petratest.NewServer(api)
 	if err != nil {
 		return "", err
 	}
 	defer server.Close()
-	p, urls, err := begin(server.URL, world)
+	p, urls, err := begin(server.URL, org)
 	if err != nil {
 		return "", err
 	}

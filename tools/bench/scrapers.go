@@ -31,16 +31,16 @@ var scraperColumns = []string{"scrapers", "form", "slowest scrape ms", "peak RSS
 // while one scraper and while many scrape it at once, in each form. It returns
 // an error where that is too much.
 func measureScrapers(binary, dir string, scrapers int) (rows []row, err error) {
-	world := petratest.Random(1, petratest.RandomConfig{
+	org := petratest.Random(1, petratest.RandomConfig{
 		Start: time.Now(), Tenants: scrapedTenants, Incidents: incidentsPerTenant * scrapedTenants, Open: scrapedTenants / 50, FalsePositives: 0.05,
 	})
-	api, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	api, err := petratest.NewServer(petratest.NewAPI(org, petratest.Options{Limit: -1}))
 	if err != nil {
 		return nil, err
 	}
 	defer api.Close()
 	listed, config := filepath.Join(dir, "listed.yml"), filepath.Join(dir, "petra.yml")
-	if err := errors.Join(writeConfig(listed, world.Tenants()), writeConfig(config, nil)); err != nil {
+	if err := errors.Join(writeConfig(listed, org.Tenants()), writeConfig(config, nil)); err != nil {
 		return nil, err
 	}
 	args := []string{"--petra.api-url=" + api.URL, "--state.file=" + filepath.Join(dir, "state"), "--web.max-requests=0"}

@@ -57,7 +57,7 @@ var answers = map[string]struct {
 	"New incidents in the last 7 days, by tenant": {known, values{
 		`{tenant_id="Aa1111"}`: 3, `{tenant_id="Bb2222"}`: 2, `{tenant_id="Cc3333"}`: 0, `{tenant_id="Dd4444"}`: 0,
 	}},
-	// The last good head was asked for 15 s after the moment shared, if not at it.
+	// The last good organization read was asked for 15 s after the moment shared, if not at it.
 	"Tenants not read for 5 minutes": {failed, values{
 		`{tenant_id="Aa1111"}`: 420, `{tenant_id="Bb2222"}`: 420, `{tenant_id="Cc3333"}`: 420, `{tenant_id="Dd4444"}`: 420,
 	}},

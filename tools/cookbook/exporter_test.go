@@ -24,8 +24,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// The moments of the story: the exporter starts, its first heads are in, each
-// tenant is read whole, another program spends the key's requests, and at last
+// The moments of the story: the exporter starts, its first organization reads are in, each
+// tenant is read in full, another program spends the key's requests, and at last
 // the API has failed for a while.
 var (
 	start    = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
@@ -41,8 +41,8 @@ func ago(d time.Duration) time.Time { return known.Add(-d) }
 
 const day = 24 * time.Hour
 
-func world() *petratest.World {
-	w := petratest.NewWorld()
+func org() *petratest.Organization {
+	w := petratest.NewOrganization()
 	for _, t := range []petratest.Tenant{
 		{ID: "Aa1111", Name: "Alpha"}, {ID: "Bb2222", Name: "Beta"}, {ID: "Cc3333", Name: "Gamma"}, {ID: "Dd4444", Name: "Delta"},
 	} {
@@ -89,7 +89,7 @@ func expositions(t *testing.T, formats ...string) map[string][]exposition {
 	scrapes := map[string][]exposition{}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
-		api := petratest.NewAPI(world(), petratest.Options{Latency: 100 * time.Millisecond})
+		api := petratest.NewAPI(org(), petratest.Options{Latency: 100 * time.Millisecond})
 		pipe := petratest.NewPipe(api)
 		defer pipe.Close()
 		ctx, cancel := context.WithCancel(t.Context())

@@ -24,10 +24,10 @@ var zones = map[string]time.Duration{"UTC": 0, "UTC+1": time.Hour, "UTC-5": -5 *
 // before its first incident: each panel must show all of it, wherever the browser is.
 func TestBackfilled(t *testing.T) {
 	hour := time.Now().Truncate(time.Hour)
-	world := petratest.Random(5, petratest.RandomConfig{Start: hour, Tenants: 60, Incidents: 450, Open: 8, History: 60 * day})
-	freeze(world, hour, hour)
-	w := truth{incidents: world.Incidents(hour), tenants: world.Tenants(), at: hour}
-	s := &scene{prometheus: startPrometheus(t, backfilled(t, world), "")}
+	org := petratest.Random(5, petratest.RandomConfig{Start: hour, Tenants: 60, Incidents: 450, Open: 8, History: 60 * day})
+	freeze(org, hour, hour)
+	w := truth{incidents: org.Incidents(hour), tenants: org.Tenants(), at: hour}
+	s := &scene{prometheus: startPrometheus(t, backfilled(t, org), "")}
 	all := dashboards(t)
 	// The tenant whose first incident came last.
 	first := map[string]time.Time{}
@@ -67,7 +67,7 @@ func TestBackfilled(t *testing.T) {
 func TestSeam(t *testing.T) {
 	now := time.Now()
 	last := mark(now)
-	newWorld := func() *petratest.World {
+	newOrg := func() *petratest.Organization {
 		w := petratest.Random(6, petratest.RandomConfig{Start: now, Tenants: 60, Incidents: 450, Open: 8, History: 60 * day})
 		add := func(tenant string, ago time.Duration) {
 			created := last.Add(-ago)
@@ -82,15 +82,15 @@ func TestSeam(t *testing.T) {
 		freeze(w, now, last.Add(-30*time.Minute))
 		return w
 	}
-	world := newWorld()
+	org := newOrg()
 	flags := []string{fmt.Sprintf("--end=%d", last.Add(-5*time.Hour).Unix())}
-	for _, tenant := range world.Tenants() {
+	for _, tenant := range org.Tenants() {
 		if tenant.ID != "refused" {
 			flags = append(flags, "--petra.tenant="+tenant.ID)
 		}
 	}
-	data := backfilled(t, world, flags...)
-	record(t, newWorld(), "http://localhost", data, "", labels.FromStrings("job", "msp", "instance", "msp"), []recorded{
+	data := backfilled(t, org, flags...)
+	record(t, newOrg(), "http://localhost", data, "", labels.FromStrings("job", "msp", "instance", "msp"), []recorded{
 		around(last.Add(-3*time.Hour), 90*time.Minute),
 		around(last, 10*time.Minute),
 	})
@@ -98,7 +98,7 @@ func TestSeam(t *testing.T) {
 	all := dashboards(t)
 	// Where the one ends and the other begins, a tenant that was not in the first may
 	// have been left out: only what comes later counts.
-	w := truth{incidents: world.Incidents(now), tenants: world.Tenants(), at: now, seam: last.Add(-5 * time.Hour)}
+	w := truth{incidents: org.Incidents(now), tenants: org.Tenants(), at: now, seam: last.Add(-5 * time.Hour)}
 	v := view{job: "msp", instance: ".+", tenant: ".+", sla: "14400", span: 24 * time.Hour, at: last}
 	s.wantHeatmap(t, all, v, w, 9, always)
 	s.wantRaised(t, all, v, w, 9, always)
@@ -123,10 +123,10 @@ func TestSeam(t *testing.T) {
 	}
 }
 
-// backfilled is the folder of a Prometheus that has the world's history in blocks.
-func backfilled(t *testing.T, world *petratest.World, flags ...string) string {
+// backfilled is the folder of a Prometheus that has the organization's history in blocks.
+func backfilled(t *testing.T, org *petratest.Organization, flags ...string) string {
 	t.Helper()
-	api, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	api, err := petratest.NewServer(petratest.NewAPI(org, petratest.Options{Limit: -1}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,8 +38,8 @@ type choice struct {
 // browser draws all three dashboards, each panel of them, and chooses a tenant.
 func (s *scene) browser(t *testing.T, msp view) {
 	vars := map[string]string{"job": "msp"}
-	tenants := s.world.Tenants()
-	w := truth{incidents: s.world.Incidents(msp.at), tenants: tenants, at: msp.at, span: msp.span}
+	tenants := s.org.Tenants()
+	w := truth{incidents: s.org.Incidents(msp.at), tenants: tenants, at: msp.at, span: msp.span}
 	open := fmt.Sprintf("%d open", len(w.open()))
 	one := map[string]string{"job": "msp", "tenant": tenants[0].ID}
 	// The table is as long as it must be: what is shown of it are the first rows.

@@ -34,7 +34,7 @@ type recorded struct {
 // record makes an exporter live through the past, in virtual time, and stores what
 // its scrapes gave. What it knew at the end is in the state file, from which the
 // exporters of the present go on: its API has the address of theirs.
-func record(t *testing.T, w *petratest.World, apiURL, data, state string, target labels.Labels, past []recorded) {
+func record(t *testing.T, w *petratest.Organization, apiURL, data, state string, target labels.Labels, past []recorded) {
 	t.Helper()
 	options := tsdb.DefaultOptions()
 	options.RetentionDuration = 0 // a backfilled history stays

@@ -19,7 +19,7 @@ func TestDashboards(t *testing.T) {
 	all := dashboards(t)
 	at := time.Now()
 	msp := view{job: "msp", instance: ".+", tenant: ".+", sla: "14400", span: 29 * day, at: at}
-	busiest := s.world.Tenants()[0].ID
+	busiest := s.org.Tenants()[0].ID
 
 	t.Run("every query", func(t *testing.T) {
 		one, demo := msp, msp
@@ -84,9 +84,9 @@ func TestDashboards(t *testing.T) {
 		s.waitFor(t, `count(petra_open_incident_created_timestamp_seconds{job="msp"}) > 0 and on () sum(petra_tenants{job="msp",state="pending",replica="a"}) > 0`)
 		cold := msp
 		cold.at = time.Now()
-		newest := s.world.Incidents(cold.at)[:500]
+		newest := s.org.Incidents(cold.at)[:500]
 		open, unread := len(truth{incidents: newest}.open()), 0
-		for _, tn := range s.world.Tenants() {
+		for _, tn := range s.org.Tenants() {
 			if tn.Onboarded.IsZero() || !tn.Onboarded.After(newest[499].CreatedAt) {
 				unread++ // the others have nothing older
 			}
@@ -146,7 +146,7 @@ var (
 
 func (s *scene) variables(t *testing.T, all map[string]dashboard, v view) {
 	names := map[string]string{}
-	for _, tenant := range s.world.Tenants() {
+	for _, tenant := range s.org.Tenants() {
 		names[tenant.ID] = tenant.Name
 	}
 	for uid, d := range all {
@@ -190,7 +190,7 @@ func (s *scene) variables(t *testing.T, all map[string]dashboard, v view) {
 type values map[string]float64
 
 func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant string) {
-	w := truth{incidents: s.world.Incidents(msp.at), tenants: s.world.Tenants(), at: msp.at, span: msp.span}
+	w := truth{incidents: s.org.Incidents(msp.at), tenants: s.org.Tenants(), at: msp.at, span: msp.span}
 	if len(w.open()) < 5 || len(w.raised()) < 20 || len(w.remediated()) < 20 {
 		t.Fatalf("too little happens in this world: %d open, %d raised, %d remediated", len(w.open()), len(w.raised()), len(w.remediated()))
 	}

@@ -21,23 +21,23 @@ var (
 )
 
 // scene is a Prometheus that scrapes exporters:
-//   - job msp: two of them on one world of many tenants, whose API has been read
+//   - job msp: two of them on one organization of many tenants, whose API has been read
 //     for a while. Each is scraped twice, as by two Prometheus servers whose
 //     replica label stays.
 //   - job demo: petra_exporter --demo
 //   - job quiet: one tenant, no incident at all
 type scene struct {
 	prometheus *prometheusServer
-	world      *petratest.World
+	org        *petratest.Organization
 	apiURL     string
 	addrs      []string // of the exporters of job msp
 	exporters  []*process
 	began      time.Time
 }
 
-// theWorld is an MSP in which nothing changes from an hour before now on, so that
+// msp is an MSP in which nothing changes from an hour before now on, so that
 // what Prometheus must say does not hang on when it is asked.
-func theWorld(now time.Time) *petratest.World {
+func msp(now time.Time) *petratest.Organization {
 	w := petratest.Random(8, petratest.RandomConfig{Start: now, Tenants: *tenantCount, Incidents: *incidentCount, Open: 12, OldOpen: 3})
 	quiet := now.Add(-time.Hour)
 	tenants := w.Tenants()
@@ -63,7 +63,7 @@ func theWorld(now time.Time) *petratest.World {
 
 // settle makes it clear what a scrape knows at a full three hours: of the last days,
 // nothing happens in the ten minutes before, nor is anything taken back.
-func settle(w *petratest.World, now time.Time) {
+func settle(w *petratest.Organization, now time.Time) {
 	unclear := func(at time.Time) bool { return at.After(now.Add(-8*day)) && mark(at) != mark(at.Add(10*time.Minute)) }
 	for _, in := range w.Incidents(now) {
 		w.Update(in.ID, func(in *petratest.Incident) {
@@ -88,7 +88,7 @@ func settle(w *petratest.World, now time.Time) {
 
 // freeze keeps from happening what would happen after a moment, of what was raised
 // until now.
-func freeze(w *petratest.World, now, quiet time.Time) {
+func freeze(w *petratest.Organization, now, quiet time.Time) {
 	for _, in := range w.Incidents(now) {
 		w.Update(in.ID, func(in *petratest.Incident) {
 			for _, at := range []*time.Time{&in.RemediatedAt, &in.LiveChangedAt, &in.WithdrawnAt} {
@@ -103,8 +103,8 @@ func freeze(w *petratest.World, now, quiet time.Time) {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{began: time.Now().Truncate(time.Millisecond)}
-	s.world = theWorld(s.began)
-	api, err := petratest.NewServer(petratest.NewAPI(s.world, petratest.Options{Latency: 50 * time.Millisecond, Limit: -1}))
+	s.org = msp(s.began)
+	api, err := petratest.NewServer(petratest.NewAPI(s.org, petratest.Options{Latency: 50 * time.Millisecond, Limit: -1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,16 +123,16 @@ func newScene(t *testing.T) *scene {
 		around(last.Add(-3*time.Hour), 12*time.Minute),
 		{from: last.Add(-2 * time.Hour), to: end, every: 4 * time.Minute, cold: true},
 	}
-	// A world of its own: that of the bubble must not be shared with the server.
-	record(t, theWorld(s.began), api.URL, data, state, labels.FromStrings("job", "msp", "instance", s.addrs[0], "replica", "a"), past)
+	// A organization of its own: that of the bubble must not be shared with the server.
+	record(t, msp(s.began), api.URL, data, state, labels.FromStrings("job", "msp", "instance", s.addrs[0], "replica", "a"), past)
 	for _, addr := range s.addrs {
 		s.exporters = append(s.exporters, startExporter(t, addr, "--petra.api-url="+api.URL, "--state.file="+copied(t, state)))
 	}
 	demo, quiet := freeAddress(t), freeAddress(t)
 	startExporter(t, demo, "--demo")
-	quietWorld := petratest.NewWorld()
-	quietWorld.SetTenant(petratest.Tenant{ID: "Qq1234", Name: `Quiet "& Sons"`})
-	quietAPI, err := petratest.NewServer(petratest.NewAPI(quietWorld, petratest.Options{}))
+	quietOrg := petratest.NewOrganization()
+	quietOrg.SetTenant(petratest.Tenant{ID: "Qq1234", Name: `Quiet "& Sons"`})
+	quietAPI, err := petratest.NewServer(petratest.NewAPI(quietOrg, petratest.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

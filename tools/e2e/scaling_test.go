@@ -21,11 +21,11 @@ import (
 	commoncfg "github.com/prometheus/common/config"
 )
 
-// setup is a way to grow: so many organisations with a key each, exporters of
+// setup is a way to grow: so many organizations with a key each, exporters of
 // each, and Prometheus servers that scrape all of them.
 type setup struct {
 	name                              string
-	organisations, exporters, servers int
+	organizations, exporters, servers int
 }
 
 const (
@@ -36,7 +36,7 @@ const (
 // What docs/scaling.md says that growing costs is what is measured, in virtual
 // time and at the real limit.
 func TestScalingCosts(t *testing.T) {
-	table := "| set-up | `requests_per_minute` | heads | whole reads | lists of tenants | most requests in 60 s | 429s | complete after | series of one exporter | series in each Prometheus |\n" +
+	table := "| set-up | `requests_per_minute` | heads | full reads | lists of tenants | most requests in 60 s | 429s | complete after | series of one exporter | series in each Prometheus |\n" +
 		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
 	for _, s := range []setup{
 		{"one exporter, one Prometheus", 1, 1, 1},
@@ -63,9 +63,9 @@ func (s setup) measure(t *testing.T) (row string) {
 		start := time.Now()
 		var apis []*petratest.API
 		var exporters []*exporter
-		for i := range s.organisations {
-			world := petratest.Random(uint64(i), petratest.RandomConfig{Start: start, Tenants: tenants, Incidents: 1000, Open: 5})
-			api := petratest.NewAPI(world, petratest.Options{Latency: 200 * time.Millisecond})
+		for i := range s.organizations {
+			org := petratest.Random(uint64(i), petratest.RandomConfig{Start: start, Tenants: tenants, Incidents: 1000, Open: 5})
+			api := petratest.NewAPI(org, petratest.Options{Latency: 200 * time.Millisecond})
 			apis = append(apis, api)
 			for range s.exporters {
 				exporters = append(exporters, newExporter(t, api, rate/s.exporters))
@@ -84,7 +84,7 @@ func (s setup) measure(t *testing.T) (row string) {
 			}
 		}
 		minutes := time.Since(complete).Minutes()
-		var heads, wholes, lists, refused, most int
+		var heads, fullReads, lists, refused, most int
 		for _, api := range apis {
 			requests := api.Requests()
 			for i, r := range requests {
@@ -100,10 +100,10 @@ func (s setup) measure(t *testing.T) (row string) {
 				most = max(most, within)
 				switch {
 				case r.Time.Before(complete):
-				case petratest.IsHead(r):
+				case petratest.IsOrgRead(r):
 					heads++
-				case petratest.IsWhole(r):
-					wholes++
+				case petratest.IsFullRead(r):
+					fullReads++
 				case petratest.IsTenants(r):
 					lists++
 				}
@@ -113,9 +113,9 @@ func (s setup) measure(t *testing.T) (row string) {
 		for _, e := range exporters {
 			series += e.series
 		}
-		perMinute := func(n int) float64 { return float64(n) / minutes / float64(s.organisations) }
+		perMinute := func(n int) float64 { return float64(n) / minutes / float64(s.organizations) }
 		row = fmt.Sprintf("| %s | %d | %.0f | %.0f | %.0f | %d | %d | %.0f min | %d | %d |\n", s.name, rate/s.exporters,
-			perMinute(heads), perMinute(wholes), perMinute(lists), most, refused, complete.Sub(start).Minutes(), series/len(exporters), series)
+			perMinute(heads), perMinute(fullReads), perMinute(lists), most, refused, complete.Sub(start).Minutes(), series/len(exporters), series)
 	})
 	return row
 }

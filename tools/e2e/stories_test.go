@@ -25,11 +25,11 @@ const (
 	late    = "44444444-dddd-4ddd-8ddd-000000000004" // raised while it is down
 )
 
-// All stories happen in one world, one after the other: what one leaves open, such
+// All stories happen in one organization, one after the other: what one leaves open, such
 // as a page, is held through the next.
 func TestStories(t *testing.T) {
 	begun := time.Now()
-	w := newWorld(t)
+	w := newOrg(t)
 	w.waitFor(fmt.Sprintf("count(count by (tenant_id) (petra_open_incidents)) == %d", tenants))
 	w.tlsAndPassword()
 	w.raisedAndRemediated()
@@ -41,14 +41,14 @@ func TestStories(t *testing.T) {
 	t.Logf("all stories took %.0f s", time.Since(begun).Seconds())
 }
 
-func (w *world) story(text string) time.Time {
+func (w *org) story(text string) time.Time {
 	w.t.Log("STORY: " + text)
 	w.pager.since = time.Now()
 	return w.pager.since
 }
 
 // Story 1.
-func (w *world) raisedAndRemediated() {
+func (w *org) raisedAndRemediated() {
 	begun := w.story("an incident is raised, and remediated")
 	w.raise(quick, tenant(7))
 	seen := w.pager.waitFor(w.t, "PetraNewIncident", "firing", quick)
@@ -81,7 +81,7 @@ func (w *world) raisedAndRemediated() {
 	w.onlyNotified()
 }
 
-func (w *world) petraDwell(id string) time.Duration {
+func (w *org) petraDwell(id string) time.Duration {
 	for _, in := range w.petra.Incidents(time.Now()) {
 		if in.ID == id && in.DwellMinutes != nil {
 			return time.Duration(*in.DwellMinutes * float64(time.Minute))
@@ -92,7 +92,7 @@ func (w *world) petraDwell(id string) time.Duration {
 }
 
 // Story 2.
-func (w *world) keyRevoked() {
+func (w *org) keyRevoked() {
 	w.raise(held, tenant(21))
 	w.pager.waitFor(w.t, "PetraIncidentOpen/critical", "firing", held)
 	w.story("the key is revoked, and replaced in its file")
@@ -113,7 +113,7 @@ func (w *world) keyRevoked() {
 }
 
 // Story 3: down for more than max_staleness, and the exporter killed meanwhile.
-func (w *world) apiDown() {
+func (w *org) apiDown() {
 	begun := w.story("the API is down past max_staleness, and the exporter is killed")
 	w.raise(counted, tenant(21))
 	w.waitFor(fmt.Sprintf("petra_open_incident_created_timestamp_seconds{incident_id=%q}", counted))
@@ -143,7 +143,7 @@ func (w *world) apiDown() {
 
 // raisedSince compares increase(), which is never quite whole, with what happened.
 // It looks back a little further, for a sample from before.
-func (w *world) raisedSince(begun time.Time, want map[string]float64) {
+func (w *org) raisedSince(begun time.Time, want map[string]float64) {
 	raised, err := w.ask(fmt.Sprintf("sum by (tenant_id) (increase(petra_incidents_raised_total[%ds]))", 5+int(time.Since(begun).Seconds())))
 	if err != nil || len(raised) != tenants {
 		w.t.Fatalf("increase() of %d tenants, %v", len(raised), err)
@@ -157,7 +157,7 @@ func (w *world) raisedSince(begun time.Time, want map[string]float64) {
 
 // Story 3: another program uses the key. It takes all there is, and later half of
 // what comes free, so that the exporter is refused, but not always.
-func (w *world) budgetEaten() {
+func (w *org) budgetEaten() {
 	w.story("another program eats the budget")
 	eaten := make(chan struct{})
 	go func() {
@@ -178,7 +178,7 @@ func (w *world) budgetEaten() {
 }
 
 // Story 3: an exporter that knows nothing starts while the API is down.
-func (w *world) coldStart() {
+func (w *org) coldStart() {
 	w.story("the exporter starts cold, while the API is down")
 	w.api.SetFault(petratest.Fault{Kind: petratest.Reset})
 	w.exporter.kill()
@@ -206,7 +206,7 @@ func (w *world) coldStart() {
 
 // pagesAreTrue fails where a page was said to be over though its incident was
 // open, or came again after it was over.
-func (w *world) pagesAreTrue() {
+func (w *org) pagesAreTrue() {
 	w.t.Helper()
 	ended := map[string]time.Time{}
 	for _, in := range w.petra.Incidents(time.Now()) {
@@ -232,7 +232,7 @@ func (w *world) pagesAreTrue() {
 // onlyNotified fails where a person was told of other things in this story, or
 // not the truth about incidents. An incident of the stories may be open for so
 // long that it is beyond the SLA.
-func (w *world) onlyNotified(alerts ...string) {
+func (w *org) onlyNotified(alerts ...string) {
 	w.t.Helper()
 	w.pagesAreTrue()
 	alerts = append(alerts, "PetraNewIncident", "PetraIncidentOpen", "PetraIncidentSlaBreached")
@@ -244,7 +244,7 @@ func (w *world) onlyNotified(alerts ...string) {
 }
 
 // Story 4. All others go over the same connection.
-func (w *world) tlsAndPassword() {
+func (w *org) tlsAndPassword() {
 	w.story("TLS and a password between Prometheus and the exporter")
 	until(w.t, "the target is good", func() error {
 		targets, err := w.query.Targets(w.t.Context())
@@ -278,7 +278,7 @@ func (w *world) tlsAndPassword() {
 }
 
 // Story 5.
-func (w *world) allEvaluated(begun time.Time) {
+func (w *org) allEvaluated(begun time.Time) {
 	w.story("every rule is evaluated, and every recording rule has given a value")
 	rules, err := w.query.Rules(w.t.Context(), nil)
 	if err != nil {

@@ -28,11 +28,11 @@ const (
 	day      = 24 * time.Hour
 )
 
-// world is all that runs.
-type world struct {
+// organization is all that runs.
+type org struct {
 	t            *testing.T
 	dir          string
-	petra        *petratest.World
+	petra        *petratest.Organization
 	api          *petratest.API
 	url          string // of the API
 	pager        *pager
@@ -43,9 +43,9 @@ type world struct {
 	query        prometheus.API
 }
 
-// newWorld starts everything.
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, dir: t.TempDir(), petra: organisation(time.Now()), pager: newPager(t), door: newDoor(t)}
+// newOrg starts everything.
+func newOrg(t *testing.T) *org {
+	w := &org{t: t, dir: t.TempDir(), petra: organization(time.Now()), pager: newPager(t), door: newDoor(t)}
 	w.api = petratest.NewAPI(w.petra, petratest.Options{
 		Keys: []string{"first-key"}, Limit: 10 * int(scale), Latency: scale.Duration(500 * time.Millisecond),
 	})
@@ -62,8 +62,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) path(name string) string           { return w.dir + "/" + name }
-func (w *world) write(name string, content []byte) { write(w.t, content, w.dir, name) }
+func (w *org) path(name string) string           { return w.dir + "/" + name }
+func (w *org) write(name string, content []byte) { write(w.t, content, w.dir, name) }
 
 // binary is a program that make e2e has built.
 func binary(name string) string {
@@ -78,11 +78,11 @@ func binary(name string) string {
 	return path
 }
 
-// organisation is an MSP's: incidents of its last 60 days are all remediated. They
-// are fewer than 500, so that each head reads all tenants whole: what the exporter
-// does beside its heads has durations of its own, which are not divided.
-func organisation(now time.Time) *petratest.World {
-	w := petratest.NewWorld()
+// organization is an MSP's: incidents of its last 60 days are all remediated. They
+// are fewer than 500, so that each organization read reads all tenants whole: what the exporter
+// does beside its organization reads has durations of its own, which are not divided.
+func organization(now time.Time) *petratest.Organization {
+	w := petratest.NewOrganization()
 	for i := range tenants {
 		w.SetTenant(petratest.Tenant{
 			ID: tenant(i), Name: tenantName(i), Onboarded: now.Add(-365 * day),
@@ -109,13 +109,13 @@ func tenant(i int) string     { return fmt.Sprintf("Tn%02dxy", i) }
 func tenantName(i int) string { return fmt.Sprintf("Customer %d & Sons", i) }
 
 // raise opens an incident now.
-func (w *world) raise(id, tenant string) {
+func (w *org) raise(id, tenant string) {
 	now := time.Now()
 	w.petra.Add(petratest.Incident{ID: id, TenantID: tenant, Live: true, CreatedAt: now, OccurredAt: now.Add(-scale.Duration(3 * time.Minute))})
 }
 
 // remediate ends an incident now, as the vendor or a person does.
-func (w *world) remediate(id string) {
+func (w *org) remediate(id string) {
 	if !w.petra.Update(id, func(in *petratest.Incident) { in.RemediatedAt = time.Now() }) {
 		w.t.Fatalf("there is no incident %s", id)
 	}
@@ -124,7 +124,7 @@ func (w *world) remediate(id string) {
 // prepareExporter writes the exporter's files: its key, a certificate, the shipped
 // web.yml with the hash of a password, and the shipped configuration. Where that
 // allows no shorter time, a request may take longer.
-func (w *world) prepareExporter() {
+func (w *org) prepareExporter() {
 	cert, key := certificate(w.t)
 	w.write("exporter/petra_exporter.crt", cert)
 	w.write("exporter/petra_exporter.key", key)
@@ -149,7 +149,7 @@ func (w *world) prepareExporter() {
 
 // start starts a service as a file for Docker Compose does, its folders being
 // here, and with more arguments.
-func (w *world) start(compose, service string, args ...string) *process {
+func (w *org) start(compose, service string, args ...string) *process {
 	w.t.Helper()
 	folders := strings.NewReplacer(
 		"=/etc/petra_exporter/", "="+w.path("exporter/"), "=/var/lib/petra_exporter/", "="+w.path("exporter/"), "=/run/secrets/petra-api-key", "="+w.path("exporter/api-key"),
@@ -164,7 +164,7 @@ func (w *world) start(compose, service string, args ...string) *process {
 }
 
 // startExporter starts an exporter with the files that are there.
-func (w *world) startExporter() {
+func (w *org) startExporter() {
 	w.t.Helper()
 	w.exporter = w.start("docker-compose.key.yml", "petra_exporter", "--petra.api-url="+w.url, "--web.config.file="+w.path("exporter/web.yml"),
 		"--scrape.timeout-offset="+scale.Duration(500*time.Millisecond).String())
@@ -173,7 +173,7 @@ func (w *world) startExporter() {
 
 // startAlertmanager starts Alertmanager with the shipped files, their webhooks led
 // to the pager.
-func (w *world) startAlertmanager() {
+func (w *org) startAlertmanager() {
 	config := w.shipped("alertmanager/alertmanager.yml")
 	w.scale(config)
 	w.replace(config, "http://127.0.0.1:5001/petra", w.pager.URL)
@@ -190,7 +190,7 @@ func (w *world) startAlertmanager() {
 // of its own durations, at their defaults, divided. It has none for the 5 seconds
 // in which it finds its first target, so that the rules come after that: with the
 // others divided, it takes as long until PetraExporterDown fires.
-func (w *world) startPrometheus() {
+func (w *org) startPrometheus() {
 	config := w.prometheusFile()
 	w.scale(config)
 	w.replace(config, "alertmanager:9093", w.alertmanager.addr)
@@ -216,12 +216,12 @@ func (w *world) startPrometheus() {
 	if err := w.prometheus.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		w.t.Fatal(err)
 	}
-	w.waitFor("organisation:petra_incident_sla_seconds:default")
+	w.waitFor("organization:petra_incident_sla_seconds:default")
 }
 
 // prometheusFile is the shipped file, with the lines for TLS and a password that
 // it has as comments.
-func (w *world) prometheusFile() *yaml.Node {
+func (w *org) prometheusFile() *yaml.Node {
 	content, err := os.ReadFile(deploy + "prometheus/prometheus.yml")
 	if err != nil {
 		w.t.Fatal(err)
@@ -238,16 +238,16 @@ func (w *world) prometheusFile() *yaml.Node {
 }
 
 // shipped is the content of a file in deploy.
-func (w *world) shipped(file string) *yaml.Node { return document(w.t, file).Content[0] }
+func (w *org) shipped(file string) *yaml.Node { return document(w.t, file).Content[0] }
 
-func (w *world) scale(node *yaml.Node) {
+func (w *org) scale(node *yaml.Node) {
 	if err := scale.YAML(node); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 // replace puts an address in the place of another, which must be there.
-func (w *world) replace(node *yaml.Node, from, to string) {
+func (w *org) replace(node *yaml.Node, from, to string) {
 	found := 0
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
@@ -273,7 +273,7 @@ func encoded(t *testing.T, node *yaml.Node) []byte {
 }
 
 // ask is what Prometheus answers to a query now.
-func (w *world) ask(query string) (model.Vector, error) {
+func (w *org) ask(query string) (model.Vector, error) {
 	value, _, _, err := w.query.Query(w.t.Context(), query, time.Time{})
 	if err != nil {
 		return nil, err
@@ -286,7 +286,7 @@ func (w *world) ask(query string) (model.Vector, error) {
 }
 
 // value is the one value that a query gives.
-func (w *world) value(query string) (value model.SampleValue) {
+func (w *org) value(query string) (value model.SampleValue) {
 	w.t.Helper()
 	until(w.t, query, func() error {
 		vector, err := w.ask(query)
@@ -303,13 +303,13 @@ func (w *world) value(query string) (value model.SampleValue) {
 
 // waitFor waits until a query, which is a condition, has an answer. What holds
 // may still have none for a moment, where a busy machine has missed a scrape.
-func (w *world) waitFor(query string) {
+func (w *org) waitFor(query string) {
 	w.t.Helper()
 	until(w.t, query, func() error { return w.holds(query) })
 }
 
 // holds reports whether a query has an answer.
-func (w *world) holds(query string) error {
+func (w *org) holds(query string) error {
 	vector, err := w.ask(query)
 	if err == nil && len(vector) == 0 {
 		err = errors.New("not true")
@@ -318,7 +318,7 @@ func (w *world) holds(query string) error {
 }
 
 // must fails where a query has no answer.
-func (w *world) must(query string) {
+func (w *org) must(query string) {
 	w.t.Helper()
 	if err := w.holds(query); err != nil {
 		w.t.Fatalf("%s: %v", query, err)

@@ -34,15 +34,15 @@ func TestPage(t *testing.T) {
 		{name: "phone", tenants: 8, fault: petratest.Status401, then: "petra_up 0", width: 390, height: 844, wrong: "401 Unauthorized", open: "3 in "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			world, config := petratest.NewWorld(), fast
+			org, config := petratest.NewOrganization(), fast
 			if c.tenants > 0 {
-				world = petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: c.tenants, Incidents: 3 * c.tenants, Open: max(3, c.tenants/50)})
+				org = petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: c.tenants, Incidents: 3 * c.tenants, Open: max(3, c.tenants/50)})
 				config += "tenants:\n"
-				for _, tenant := range world.Tenants() {
+				for _, tenant := range org.Tenants() {
 					config += fmt.Sprintf("- id: %q\n", tenant.ID)
 				}
 			}
-			api := petratest.NewAPI(world, petratest.Options{Limit: -1})
+			api := petratest.NewAPI(org, petratest.Options{Limit: -1})
 			e := newExporter(t, api, config)
 			e.until(fmt.Sprintf("petra_tenants{state=\"complete\"} %d", c.tenants))
 			if c.fault != "" {
@@ -56,7 +56,7 @@ func TestPage(t *testing.T) {
 				b.picture(c.name + "-" + scheme)
 			}
 			if c.tenants > 0 {
-				b.checkTable(world)
+				b.checkTable(org)
 			}
 			for id, want := range map[string]string{"wrong": c.wrong, "open": c.open} {
 				if got := value[string](b, `document.querySelector("[aria-labelledby=`+id+`]").innerText`); !strings.Contains(got, want) {
@@ -76,11 +76,11 @@ const shown = `[...document.querySelectorAll("table.searchable tbody tr")].filte
 
 // checkTable sorts the tenants by their open incidents, the most first, and finds
 // one of them all.
-func (b *browser) checkTable(world *petratest.World) {
+func (b *browser) checkTable(org *petratest.Organization) {
 	b.t.Helper()
-	tenants := world.Tenants()
+	tenants := org.Tenants()
 	open := map[string]int{}
-	for _, in := range world.Incidents(time.Now()) {
+	for _, in := range org.Incidents(time.Now()) {
 		if in.DwellMinutes == nil {
 			open[in.TenantID]++
 		}
@@ -114,16 +114,16 @@ func (b *browser) checkTable(world *petratest.World) {
 
 // TestKeyboard finds and sorts tenants without a mouse.
 func TestKeyboard(t *testing.T) {
-	world := petratest.NewWorld()
+	org := petratest.NewOrganization()
 	now := time.Now()
 	for i, name := range []string{"Bolt", "Acme", "Corvus"} {
 		id := fmt.Sprint("T", i)
-		world.SetTenant(petratest.Tenant{ID: id, Name: name})
+		org.SetTenant(petratest.Tenant{ID: id, Name: name})
 		for n := range i * 5 { // 0, 5, 10 open ones: as text, 10 comes before 5
-			world.Add(petratest.Incident{ID: fmt.Sprint(id, n), TenantID: id, CreatedAt: now, OccurredAt: now})
+			org.Add(petratest.Incident{ID: fmt.Sprint(id, n), TenantID: id, CreatedAt: now, OccurredAt: now})
 		}
 	}
-	e := newExporter(t, petratest.NewAPI(world, petratest.Options{Limit: -1}), fast)
+	e := newExporter(t, petratest.NewAPI(org, petratest.Options{Limit: -1}), fast)
 	e.until(`petra_tenants{state="complete"} 3`)
 	b := newBrowser(t)
 	b.open(e.url+"/status", 1400, 900, "light")
@@ -160,15 +160,15 @@ func TestKeyboard(t *testing.T) {
 
 // TestWithoutScript holds that the page says the same where no script runs.
 func TestWithoutScript(t *testing.T) {
-	world := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 8, Incidents: 40, Open: 3})
-	e := newExporter(t, petratest.NewAPI(world, petratest.Options{Limit: -1}), fast)
+	org := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 8, Incidents: 40, Open: 3})
+	e := newExporter(t, petratest.NewAPI(org, petratest.Options{Limit: -1}), fast)
 	e.until(`petra_tenants{state="complete"} 8`)
 	b := newBrowser(t)
 	b.do(emulation.SetScriptExecutionDisabled(true))
 	b.open(e.url+"/status", 1400, 900, "light")
 	var text, search string
 	b.do(chromedp.Text("main", &text), chromedp.AttributeValue(".search", "hidden", &search, nil), emulation.SetScriptExecutionDisabled(false))
-	for _, tenant := range world.Tenants() {
+	for _, tenant := range org.Tenants() {
 		if !strings.Contains(text, tenant.Name) {
 			t.Errorf("%s is missing in:\n%s", tenant.Name, text)
 		}

@@ -1,4 +1,4 @@
-// Command size measures what petra_exporter backfill writes for an organisation
+// Command size measures what petra_exporter backfill writes for an organization
 // of made-up tenants, how long it takes, and the memory that it takes. The API
 // has no request limit here: the real one is what takes time.
 package main
@@ -32,10 +32,10 @@ func run() error {
 	keep := flag.String("keep", "", "keep the file under this name")
 	flag.Parse()
 
-	world := petratest.Random(1, petratest.RandomConfig{
+	org := petratest.Random(1, petratest.RandomConfig{
 		Start: time.Now(), Tenants: *tenants, Incidents: *incidents, Open: *incidents / 500, History: time.Duration(*days) * 24 * time.Hour,
 	})
-	api, err := petratest.NewServer(petratest.NewAPI(world, petratest.Options{Limit: -1}))
+	api, err := petratest.NewServer(petratest.NewAPI(org, petratest.Options{Limit: -1}))
 	if err != nil {
 		return err
 	}

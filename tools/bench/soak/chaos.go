@@ -18,7 +18,7 @@ import (
 
 const (
 	firstKey = "soak-key-0"
-	// The whole organisation is read often, so that many requests meet a fault.
+	// The whole organization is read often, so that many requests meet a fault.
 	goodConfig = `api: {url: %s, requests_per_minute: 600, timeout: 20s}
 max_open_incidents: %d
 native_histograms: %t
@@ -73,7 +73,7 @@ func (c *chaos) run(stop <-chan struct{}) {
 func (c *chaos) strike() {
 	kinds := petratest.FaultKinds()
 	kind := kinds[c.random.IntN(len(kinds))]
-	match := []func(petratest.Request) bool{nil, petratest.IsHead, petratest.IsWhole, petratest.IsTenants}[c.random.IntN(4)]
+	match := []func(petratest.Request) bool{nil, petratest.IsOrgRead, petratest.IsFullRead, petratest.IsTenants}[c.random.IntN(4)]
 	c.struck[kind]++
 	// A 429 without a header would end all requests for a minute.
 	c.api.SetFault(petratest.Fault{Kind: kind, Match: match, RetryHeader: "Retry-After", RetryValue: "2"})

@@ -52,8 +52,8 @@ func run(binary string, length time.Duration, seed uint64) error {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	world := petratest.Random(seed, petratest.RandomConfig{Start: time.Now(), Tenants: tenants, Incidents: 3000, Open: 60, OldOpen: 20, Every: 10 * time.Second})
-	api := petratest.NewAPI(world, petratest.Options{Limit: -1})
+	org := petratest.Random(seed, petratest.RandomConfig{Start: time.Now(), Tenants: tenants, Incidents: 3000, Open: 60, OldOpen: 20, Every: 10 * time.Second})
+	api := petratest.NewAPI(org, petratest.Options{Limit: -1})
 	server, err := petratest.NewServer(api)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func run(binary string, length time.Duration, seed uint64) error {
 		"--config.file=" + c.config, "--petra.api-key-file=" + c.keyFile, "--state.file=" + filepath.Join(dir, "state.json"),
 		"--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle", fmt.Sprintf("--web.max-requests=%d", 2*scrapers), "--scrape.timeout-offset=" + timeoutOffset.String(),
 	}
-	// It makes no whole reads for a minute, unless it knows what the process
+	// It makes no full reads for a minute, unless it knows what the process
 	// before it has spent.
 	before, err := launch(binary, args...)
 	if err != nil {

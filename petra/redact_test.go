@@ -158,7 +158,7 @@ func TestNoMailAddressOfAnErrorBody(t *testing.T) {
 }
 
 func TestCompressedErrorBody(t *testing.T) {
-	api := petratest.NewAPI(petratest.NewWorld(), petratest.Options{})
+	api := petratest.NewAPI(petratest.NewOrganization(), petratest.Options{})
 	api.SetFault(petratest.Fault{Kind: petratest.Status500, Body: "out of order"})
 	err := newClient(t, newPipe(t, api)).ask(t.Context(), petra.RouteTenants)
 	var status *petra.StatusError

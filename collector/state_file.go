@@ -17,7 +17,6 @@ import (
 	"github.com/moby/sys/atomicwriter"
 	"github.com/moby/sys/mountinfo"
 	"github.com/petra-exporter/petra_exporter/collector/config"
-	"github.com/petra-exporter/petra_exporter/collector/regular"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
@@ -45,7 +44,7 @@ func (c *Collector) OpenState(path string) error {
 	}
 	path, err := stateTarget(path)
 	if err == nil {
-		err = regular.Check(path + ".lock")
+		err = config.CheckFile(path + ".lock")
 	}
 	if err != nil {
 		return fmt.Errorf("--state.file: %w", err)
@@ -111,7 +110,7 @@ func stateTarget(path string) (string, error) {
 // stateContent reads a state file, whole or not. One that another program wrote
 // is an error: it must not be set aside.
 func stateContent(path string) ([]byte, error) {
-	content, err := regular.ReadFile(path)
+	content, err := config.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -160,9 +159,9 @@ func begunFor(base string, entry fs.DirEntry) bool {
 	return ok && digits != "" && strings.Trim(digits, "0123456789") == "" && entry.Type().IsRegular()
 }
 
-// loadState returns a store with what stands in the state file, or an empty
+// restore returns a store with what stands in the state file, or an empty
 // one. A file that cannot be used is set aside.
-func (r *refresher) loadState(cfg *config.Config) *store {
+func (r *refresher) restore(cfg *config.Config) *store {
 	s := newStore()
 	content := r.state.content
 	r.state.content = nil
@@ -182,15 +181,15 @@ func (r *refresher) loadState(cfg *config.Config) *store {
 	for route, budget := range r.budgets {
 		budget.Restore(saved.Spent[route], saved.Blocked[route])
 	}
-	r.settled = saved.Clean
+	r.restored = saved.Clean
 	level.Info(r.logger).Log("msg", "state file read", "file", r.state.path, "written", saved.Written, "tenants", len(saved.Tenants))
 	return s
 }
 
-// keepState writes the state file now and then, until ctx ends. It begins at
+// saveLoop writes the state file now and then, until ctx ends. It begins at
 // once: from the first request on, what the last process wrote of the budget is
 // no longer the whole of it.
-func (r *refresher) keepState() {
+func (r *refresher) saveLoop() {
 	if r.state == nil {
 		return
 	}
@@ -206,8 +205,8 @@ func (r *refresher) keepState() {
 	}
 }
 
-// closeState writes the state file for the last time.
-func (r *refresher) closeState() {
+// saveFinal writes the state file for the last time.
+func (r *refresher) saveFinal() {
 	if r.state == nil {
 		return
 	}
@@ -219,7 +218,7 @@ func (r *refresher) closeState() {
 
 // saveState writes the state file: beside it, synced, then renamed.
 func (r *refresher) saveState(clean bool) {
-	saved := r.world().store.save()
+	saved := r.active().store.save()
 	saved.Clean = clean
 	saved.Spent, saved.Blocked = map[petra.Route][]time.Time{}, map[petra.Route]time.Time{}
 	for route, budget := range r.budgets {

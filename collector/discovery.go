@@ -27,10 +27,10 @@ func (s *store) configureTenants() (notes []note) {
 		if t.configured {
 			notes = append(notes, sameTenant(t))
 		}
-		t.configured, t.spelling = true, id
+		t.configured, t.configuredID = true, id
 	}
 	for key, t := range s.tenants {
-		if !t.configured && !t.resolved && len(t.incidents) == 0 {
+		if !t.configured && !t.petraIDKnown && len(t.incidents) == 0 {
 			delete(s.tenants, key)
 		}
 	}
@@ -43,27 +43,27 @@ func sameTenant(t *tenant) note {
 
 func (s *store) newTenant(id string) *tenant {
 	t := &tenant{
-		Tenant:    petra.Tenant{ID: id},
-		incidents: map[string]*incident{},
-		durations: s.vecs.of(id),
+		Tenant:     petra.Tenant{ID: id},
+		incidents:  map[string]*incident{},
+		histograms: s.vecs.of(id),
 	}
 	s.tenants[id] = t
 	return t
 }
 
-// member reports whether the tenant is to be collected.
-func (s *store) member(t *tenant) bool {
+// collects reports whether the tenant is to be collected.
+func (s *store) collects(t *tenant) bool {
 	if len(s.cfg.Tenants) > 0 {
 		return t.configured
 	}
-	return t.inList || t.learned
+	return t.inList || t.fromIncident
 }
 
-// members are the tenants to be collected, in the order of their IDs.
-func (s *store) members() []*tenant {
+// collected are the tenants to be collected, in the order of their IDs.
+func (s *store) collected() []*tenant {
 	members := make([]*tenant, 0, len(s.tenants))
 	for _, t := range s.tenants {
-		if s.member(t) {
+		if s.collects(t) {
 			members = append(members, t)
 		}
 	}
@@ -71,9 +71,9 @@ func (s *store) members() []*tenant {
 	return members
 }
 
-// mistyped reports whether a tenant is configured that a good list does not
+// unknownID reports whether a tenant is configured that a good list does not
 // contain, and of which no incident came.
-func (s *store) mistyped(t *tenant) bool {
+func (s *store) unknownID(t *tenant) bool {
 	return t.configured && !t.inList && len(t.incidents) == 0 && s.listKnown()
 }
 
@@ -83,17 +83,17 @@ func (s *store) listKnown() bool {
 	return s.listSize >= 0 && s.listUnreadable == 0
 }
 
-// publishable reports whether the tenant may have series of incidents: its
+// canPublish reports whether the tenant may have series of incidents: its
 // Petra ID is known, or nothing says that the configured one is wrong.
-func (s *store) publishable(t *tenant) bool {
-	return t.resolved || s.listTried && !s.mistyped(t) && !config.IsMicrosoftID(t.ID)
+func (s *store) canPublish(t *tenant) bool {
+	return t.petraIDKnown || s.listTried && !s.unknownID(t) && !config.IsMicrosoftID(t.ID)
 }
 
-// applyTenants takes over a list of tenants, or the failure to get one. A list
+// mergeTenants takes over a list of tenants, or the failure to get one. A list
 // that is empty after one that was not is an error, and changes nothing. One with
 // elements that could not be used proves no departure: the tenant that it lacks
 // may be one of these.
-func (s *store) applyTenants(list *petra.Tenants, err error) ([]note, error) {
+func (s *store) mergeTenants(list *petra.Tenants, err error) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listTried = true
@@ -118,20 +118,20 @@ func (s *store) applyTenants(list *petra.Tenants, err error) ([]note, error) {
 			t = s.newTenant(told.ID)
 		}
 		told.Name, told.MicrosoftID = cmp.Or(told.Name, t.Name), cmp.Or(told.MicrosoftID, t.MicrosoftID)
-		t.Tenant, t.resolved, t.inList, t.lacking, t.warned = told, true, true, 0, false
+		t.Tenant, t.petraIDKnown, t.inList, t.listsMissing, t.warned = told, true, true, 0, false
 		in[told.ID] = true
 	}
 	for _, t := range s.tenants {
 		if in[t.ID] || !s.listKnown() {
 			continue
 		}
-		t.lacking++
-		if t.lacking >= 3 {
-			t.inList, t.learned = false, false
+		t.listsMissing++
+		if t.listsMissing >= 3 {
+			t.inList, t.fromIncident = false, false
 		}
-		if s.mistyped(t) && !t.warned {
+		if s.unknownID(t) && !t.warned {
 			t.warned = true
-			notes = append(notes, warn("msg", "a configured tenant is not in the organisation; check its ID", "tenant_id", t.ID))
+			notes = append(notes, warn("msg", "a configured tenant is not in the organization; check its ID", "tenant_id", t.ID))
 		}
 	}
 	s.listOpen()
@@ -153,13 +153,13 @@ func (s *store) listNotes(rejected []petra.Rejection) []note {
 func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
 	t := s.tenants[told.ID]
 	placeholder := s.tenants[told.MicrosoftID]
-	if told.MicrosoftID == "" || placeholder == nil || placeholder == t || placeholder.resolved {
+	if told.MicrosoftID == "" || placeholder == nil || placeholder == t || placeholder.petraIDKnown {
 		return t, nil
 	}
 	delete(s.tenants, told.MicrosoftID)
 	if t == nil {
 		t = placeholder
-		t.ID, t.durations = told.ID, s.vecs.of(told.ID)
+		t.ID, t.histograms = told.ID, s.vecs.of(told.ID)
 		s.tenants[told.ID] = t
 		return t, nil
 	}
@@ -175,7 +175,7 @@ func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
 
 // learn takes over what an incident says of its tenant. Without a
 // configuration or a good list, incidents are how tenants become known.
-func (s *store) learn(told petra.Tenant) (*tenant, []note) {
+func (s *store) discover(told petra.Tenant) (*tenant, []note) {
 	t, notes := s.resolve(told)
 	discovering := len(s.cfg.Tenants) == 0 && !s.listKnown()
 	if t == nil && discovering {
@@ -184,8 +184,8 @@ func (s *store) learn(told petra.Tenant) (*tenant, []note) {
 	if t == nil {
 		return nil, notes
 	}
-	t.resolved = true
-	t.learned = t.learned || discovering
+	t.petraIDKnown = true
+	t.fromIncident = t.fromIncident || discovering
 	if !t.inList { // else the list knows better
 		t.Name, t.MicrosoftID = cmp.Or(told.Name, t.Name), cmp.Or(told.MicrosoftID, t.MicrosoftID)
 	}

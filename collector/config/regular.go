@@ -1,6 +1,4 @@
-// Package regular reads files that must be regular ones: a pipe has its content
-// only once, and to open one may block for ever.
-package regular
+package config
 
 import (
 	"fmt"
@@ -8,9 +6,9 @@ import (
 	"os"
 )
 
-// Check returns an error if path names something other than a regular file,
+// CheckFile returns an error if path names something other than a regular file,
 // after symbolic links. It leaves a missing file to whoever opens it.
-func Check(path string) error {
+func CheckFile(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().IsRegular() {
 		return nil
@@ -29,9 +27,10 @@ func Check(path string) error {
 	return fmt.Errorf("%s is %s, not a regular file", path, kind)
 }
 
-// ReadFile reads a regular file.
+// ReadFile reads a regular file: a pipe has its content only once, and to open
+// one may block for ever.
 func ReadFile(path string) ([]byte, error) {
-	if err := Check(path); err != nil {
+	if err := CheckFile(path); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)

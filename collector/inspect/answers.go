@@ -18,7 +18,7 @@ func (d *doctor) route(r request, made []request, tenants *petra.Tenants, incide
 	case r.Err != nil:
 		d.failed(r, made)
 	case r.Route == petra.RouteTenants && len(tenants.Tenants) == 0:
-		d.wrong(checkTenants, "the list of tenants is empty", "is the key of the right organisation?")
+		d.wrong(checkTenants, "the list of tenants is empty", "is the key of the right organization?")
 	case r.Route == petra.RouteTenants && len(tenants.Rejected) > 0:
 		d.wrong(checkTenants, fmt.Sprintf("%s in the list cannot be used (%s): no tenant leaves until all can", count(len(tenants.Rejected), "tenant"), tenants.Rejected[0].Reason), tellTheVendor)
 	case r.Route == petra.RouteIncidents && len(incidents.Unassigned()) > 0:

@@ -109,7 +109,7 @@ func TestStateFileBehindLink(t *testing.T) {
 		if err := os.Symlink(file, link); err != nil {
 			t.Fatal(err)
 		}
-		api := petratest.NewAPI(smallWorld(time.Now()), petratest.Options{})
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 		e := newExporterWithState(t, api, "", link)
 		e.scrape().want(t, `petra_tenants{state="complete"}`, 3)
 		if err := newCollector(t).OpenState(file); err == nil || !strings.Contains(err.Error(), "in use by another process") {

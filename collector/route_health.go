@@ -8,38 +8,38 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// routeState is how the requests of a route go.
-type routeState struct {
-	success time.Time // the last good answer
-	err     string    // of the last failure; it stays when the route recovers
-	errAt   time.Time
-	failing string // what kind of failure the log knows of; empty while good
-	ofHead  bool   // the failure is that of heads: the success of a tenant's read does not end it
+// routeHealth is how the requests of a route go.
+type routeHealth struct {
+	success   time.Time // the last good answer
+	err       string    // of the last failure; it stays when the route recovers
+	errAt     time.Time
+	failing   string // what kind of failure the log knows of; empty while good
+	ofOrgRead bool   // the failure is that of organization reads: the success of a tenant's read does not end it
 }
 
 // failed takes over that a read has failed: of one tenant or, where id is
-// empty, of a head.
-func (r *refresher) failed(w world, id string, err error) {
+// empty, of an organization read.
+func (r *refresher) failed(w active, id string, err error) {
 	unauthorized := errors.Is(err, petra.ErrUnauthorized)
-	denied := id != "" && (errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound))
+	refused := id != "" && (errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound))
 	r.mu.Lock()
 	failing := r.routes[petra.RouteIncidents].failing
-	r.headOnly = r.headOnly || unauthorized
+	r.probeOnly = r.probeOnly || unauthorized
 	switch {
 	case waits(err):
-		r.hold = true // the next head is to show whether the API answers again
+		r.holdFullReads = true // the next organization read is to show whether the API answers again
 	case id == "":
-		r.hold = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)
+		r.holdFullReads = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)
 	}
 	r.mu.Unlock()
 	// A failure that the route as a whole does not have is the tenant's own. In
-	// organisation mode a head follows a 401, and shows whose it is.
+	// organization mode an organization read follows a 401, and shows whose it is.
 	ofRoute := id == "" || unauthorized && w.cfg.Plain() || errors.Is(err, petra.ErrKey)
 	own := petra.Kind(err)
-	if ofRoute || failing != "" && !denied {
+	if ofRoute || failing != "" && !refused {
 		own = ""
 	}
-	news := w.store.failed(id, own, unauthorized, denied)
+	news := w.store.failed(id, own, unauthorized, refused)
 	if ofRoute {
 		r.routeFailed(petra.RouteIncidents, err, id == "")
 		return
@@ -58,13 +58,13 @@ func waits(err error) bool {
 
 // routeFailed remembers the failure of a request, and logs it where the one
 // before did not fail in the same way.
-func (r *refresher) routeFailed(route petra.Route, err error, ofHead bool) {
+func (r *refresher) routeFailed(route petra.Route, err error, ofOrgRead bool) {
 	kind := petra.Kind(err)
 	r.mu.Lock()
 	state := r.routes[route]
 	before := state.failing
 	state.err, state.errAt = err.Error(), clock()
-	state.failing, state.ofHead = kind, ofHead || state.ofHead
+	state.failing, state.ofOrgRead = kind, ofOrgRead || state.ofOrgRead
 	r.routes[route] = state
 	r.mu.Unlock()
 	if before != kind {
@@ -81,15 +81,15 @@ func (r *refresher) remember(route petra.Route, err error) {
 	r.routes[route] = state
 }
 
-// succeeded takes over a good answer; ofHead is true of all but the read of one
+// succeeded takes over a good answer; ofOrgRead is true of all but the read of one
 // of many tenants.
-func (r *refresher) succeeded(route petra.Route, ofHead bool) {
+func (r *refresher) succeeded(route petra.Route, ofOrgRead bool) {
 	r.mu.Lock()
 	state := r.routes[route]
 	state.success = clock()
-	again := state.failing != "" && (ofHead || !state.ofHead)
+	again := state.failing != "" && (ofOrgRead || !state.ofOrgRead)
 	if again {
-		state.failing, state.ofHead = "", false
+		state.failing, state.ofOrgRead = "", false
 	}
 	r.routes[route] = state
 	r.mu.Unlock()
@@ -98,8 +98,8 @@ func (r *refresher) succeeded(route petra.Route, ofHead bool) {
 	}
 }
 
-// tell logs what the store has found.
-func (r *refresher) tell(notes []note) {
+// logNotes logs what the store has found.
+func (r *refresher) logNotes(notes []note) {
 	for _, n := range notes {
 		n.level(r.logger).Log(n.keyvals...)
 	}

@@ -1,4 +1,4 @@
-package regular_test
+package config_test
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/petra-exporter/petra_exporter/collector/regular"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
 // TestRegular: a pipe without a writer is refused, not waited for; links to
@@ -38,7 +38,7 @@ func TestRegular(t *testing.T) {
 		at("socket"):       "a socket",
 		os.DevNull:         "a device",
 	} {
-		content, err := regular.ReadFile(path)
+		content, err := config.ReadFile(path)
 		if want == "" {
 			if err != nil || string(content) != "content" {
 				t.Errorf("%s: %q, %v", path, content, err)
@@ -48,10 +48,10 @@ func TestRegular(t *testing.T) {
 		}
 	}
 	for _, missing := range []string{at("missing"), at("dangling")} {
-		if err := regular.Check(missing); err != nil {
+		if err := config.CheckFile(missing); err != nil {
 			t.Error(err)
 		}
-		if _, err := regular.ReadFile(missing); err == nil || !strings.Contains(err.Error(), "open "+missing+": no such file") {
+		if _, err := config.ReadFile(missing); err == nil || !strings.Contains(err.Error(), "open "+missing+": no such file") {
 			t.Errorf("%s: %v", missing, err)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// World is what an organisation's tenants and incidents are and will be.
+// Organization is what an organization's tenants and incidents are and will be.
 // It is safe for concurrent use.
-type World struct {
+type Organization struct {
 	mu        sync.Mutex
 	tenants   map[string]*tenantState
 	microsoft map[string]string // Microsoft tenant ID in lower case -> tenant ID
@@ -30,9 +30,9 @@ type tenantState struct {
 	ordered []*Incident // by older
 }
 
-// NewWorld returns a world without tenants and incidents.
-func NewWorld() *World {
-	return &World{
+// NewOrganization returns an organization without tenants and incidents.
+func NewOrganization() *Organization {
+	return &Organization{
 		tenants:   map[string]*tenantState{},
 		microsoft: map[string]string{},
 		incidents: map[string]*Incident{},
@@ -40,7 +40,7 @@ func NewWorld() *World {
 }
 
 // SetTenant adds a tenant, or replaces the one with its ID; a removed one returns.
-func (w *World) SetTenant(t Tenant) {
+func (w *Organization) SetTenant(t Tenant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ts := w.tenant(t.ID)
@@ -53,7 +53,7 @@ func (w *World) SetTenant(t Tenant) {
 
 // RemoveTenant takes a tenant out of /v1/tenants. Its incidents stay in
 // /v1/incidents, with and without a filter, unless they are withdrawn.
-func (w *World) RemoveTenant(id string) {
+func (w *Organization) RemoveTenant(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ts := w.tenants[id]; ts != nil {
@@ -62,7 +62,7 @@ func (w *World) RemoveTenant(id string) {
 }
 
 // Tenants returns the tenants that the API lists, sorted by name.
-func (w *World) Tenants() []Tenant {
+func (w *Organization) Tenants() []Tenant {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var list []Tenant
@@ -82,15 +82,15 @@ func (w *World) Tenants() []Tenant {
 
 // Add adds incidents. One with the ID of an earlier one replaces it; one
 // without an ID gets one, which Raw need not repeat.
-func (w *World) Add(incidents ...Incident) {
+func (w *Organization) Add(incidents ...Incident) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.add(incidents)
 }
 
 // Update changes an incident's life (not its ID), and reports whether there is
-// such an incident. change must not call the world.
-func (w *World) Update(id string, change func(*Incident)) bool {
+// such an incident. change must not call the organization.
+func (w *Organization) Update(id string, change func(*Incident)) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	in := w.incidents[id]
@@ -106,7 +106,7 @@ func (w *World) Update(id string, change func(*Incident)) bool {
 
 // Incidents returns the truth at now: every incident that the API would list if
 // it had no limit, newest first.
-func (w *World) Incidents(now time.Time) []View {
+func (w *Organization) Incidents(now time.Time) []View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.growTo(now)
@@ -127,8 +127,8 @@ type listed struct {
 }
 
 // list returns at most limit incidents that the API lists at now, newest first.
-// It stops at the limit, so that its cost does not grow with the world.
-func (w *World) list(now time.Time, tenantID string, since time.Time, limit int) []listed {
+// It stops at the limit, so that its cost does not grow with the organization.
+func (w *Organization) list(now time.Time, tenantID string, since time.Time, limit int) []listed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.growTo(now)
@@ -152,7 +152,7 @@ func (w *World) list(now time.Time, tenantID string, since time.Time, limit int)
 }
 
 // resolve returns the tenant ID that a Petra or Microsoft tenant ID stands for.
-func (w *World) resolve(id string) (string, bool) {
+func (w *Organization) resolve(id string) (string, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.tenants[id]; ok {
@@ -162,7 +162,7 @@ func (w *World) resolve(id string) (string, bool) {
 	return resolved, ok
 }
 
-func (w *World) growTo(now time.Time) {
+func (w *Organization) growTo(now time.Time) {
 	if w.grow == nil {
 		return
 	}
@@ -170,7 +170,7 @@ func (w *World) growTo(now time.Time) {
 	w.add(slices.DeleteFunc(fresh, func(in Incident) bool { return w.tenant(in.TenantID).removed }))
 }
 
-func (w *World) tenant(id string) *tenantState {
+func (w *Organization) tenant(id string) *tenantState {
 	ts := w.tenants[id]
 	if ts == nil {
 		ts = &tenantState{Tenant: Tenant{ID: id}}
@@ -183,7 +183,7 @@ func (w *World) tenant(id string) *tenantState {
 // cheaper than an insertion for each.
 const sortFrom = 64
 
-func (w *World) add(incidents []Incident) {
+func (w *Organization) add(incidents []Incident) {
 	bulk := len(incidents) >= sortFrom
 	touched := map[*tenantState]bool{}
 	for _, in := range incidents {

@@ -70,16 +70,16 @@ type change struct {
 
 func (c change) fact() *fact { return &c.facts[c.index] }
 
-// event is what a test does to the world at a time.
+// event is what a test does to the organization at a time.
 type event struct {
 	at time.Time
 	do func()
 }
 
-// script is a world and everything that happens in it, known beforehand, so
+// script is an organization and everything that happens in it, known beforehand, so
 // that the truth of any moment costs nothing.
 type script struct {
-	world     *petratest.World
+	org       *petratest.Organization
 	truths    map[string]*truth
 	byTenant  map[string][]*truth // by visibility
 	byCreated []*truth
@@ -102,13 +102,13 @@ type life struct {
 	changed     time.Time
 }
 
-// newScript makes up the world of a row. History is [petratest.Random]'s; what
+// newScript makes up the organization of a row. History is [petratest.Random]'s; what
 // happens from begun on is made here, so that each kind of change comes often
 // enough to be measured.
 func newScript(r *row, begun time.Time) *script {
 	s := &script{truths: map[string]*truth{}, byTenant: map[string][]*truth{}, member: map[string][]time.Time{}}
 	const history = 2 * 365 * 24 * time.Hour
-	s.world = petratest.Random(1, petratest.RandomConfig{
+	s.org = petratest.Random(1, petratest.RandomConfig{
 		Start: begun, Tenants: r.tenants, Incidents: r.incidents, History: history,
 		Open: r.open, OldOpen: r.oldOpen, FalsePositives: 0.05,
 	})
@@ -139,7 +139,7 @@ func newScript(r *row, begun time.Time) *script {
 	}
 
 	// Tenants leave, and most come back.
-	stay := s.world.Tenants()
+	stay := s.org.Tenants()
 	for _, t := range stay {
 		s.member[t.ID] = []time.Time{{}}
 	}
@@ -152,24 +152,24 @@ func newScript(r *row, begun time.Time) *script {
 		}
 		t := stay[len(stay)-1]
 		stay = stay[:len(stay)-1]
-		s.at(at, func() { s.world.RemoveTenant(t.ID) })
+		s.at(at, func() { s.org.RemoveTenant(t.ID) })
 		s.member[t.ID] = append(s.member[t.ID], at)
 		if left++; left%4 > 0 {
 			again := at.Add(10*time.Minute + after(time.Hour))
 			if !again.Before(end) {
 				return
 			}
-			s.at(again, func() { s.world.SetTenant(t) })
+			s.at(again, func() { s.org.SetTenant(t) })
 			s.member[t.ID] = append(s.member[t.ID], again)
 		}
 	})
 
 	// History as Random made it, ended with the changes.
 	var lives []*life
-	var settled []*life // nothing more happens to them by itself
-	for i, view := range s.world.Incidents(begun) {
+	var restored []*life // nothing more happens to them by itself
+	for i, view := range s.org.Incidents(begun) {
 		l := &life{}
-		s.world.Update(view.ID, func(in *petratest.Incident) {
+		s.org.Update(view.ID, func(in *petratest.Incident) {
 			if i >= 500 && in.RemediatedAt.After(begun) { // at any time, not only at first
 				in.RemediatedAt = begun.Add(time.Duration(random.Float64() * float64(r.changes))).Truncate(time.Millisecond)
 			}
@@ -180,18 +180,18 @@ func newScript(r *row, begun time.Time) *script {
 		in := &l.first
 		future := in.RemediatedAt.After(begun) || in.LiveChangedAt.After(begun) || !in.WithdrawnAt.IsZero()
 		if stays := len(s.member[in.TenantID]) == 1; stays && !future && !in.RemediatedAt.IsZero() {
-			settled = append(settled, l)
+			restored = append(restored, l)
 		}
 	}
-	random.Shuffle(len(settled), func(i, j int) { settled[i], settled[j] = settled[j], settled[i] })
+	random.Shuffle(len(restored), func(i, j int) { restored[i], restored[j] = restored[j], restored[i] })
 	if r.ancient {
 		ancient.Onboarded = begun.Add(-history - time.Hour)
-		s.world.SetTenant(ancient)
+		s.org.SetTenant(ancient)
 		in := petratest.Incident{
 			ID: "ancient", TenantID: ancient.ID, CreatedAt: begun.Add(-history), OccurredAt: begun.Add(-history - time.Hour),
 			RemediatedAt: begun.Add(r.changes * 5 / 6),
 		}
-		s.world.Add(in)
+		s.org.Add(in)
 		lives = append(lives, &life{first: in})
 	}
 
@@ -204,7 +204,7 @@ func newScript(r *row, begun time.Time) *script {
 		}
 		l.changed, l.then = at, *in
 		l.then.RemediatedAt = in.RemediatedAt.Add(-in.RemediatedAt.Sub(in.OccurredAt) / 4).Truncate(time.Millisecond)
-		s.at(at, func() { s.world.Update(in.ID, func(in *petratest.Incident) { *in = l.then }) })
+		s.at(at, func() { s.org.Update(in.ID, func(in *petratest.Incident) { *in = l.then }) })
 	}
 	add := func(in petratest.Incident, remediation time.Duration) *petratest.Incident {
 		in.ID = fmt.Sprintf("new-%05d", len(fresh))
@@ -253,7 +253,7 @@ func newScript(r *row, begun time.Time) *script {
 	each(r.onboard, max(70*time.Minute, r.changes/8), func(at time.Time) {
 		onboarded++
 		t := petratest.Tenant{ID: fmt.Sprintf("Onb%03d", onboarded), Name: fmt.Sprintf("Onboarded %d", onboarded), Onboarded: at}
-		s.at(at, func() { s.world.SetTenant(t) })
+		s.at(at, func() { s.org.SetTenant(t) })
 		s.member[t.ID] = []time.Time{at}
 		for range 3 + random.IntN(15) { // a look back
 			created := at.Add(5*time.Minute + time.Duration(random.Float64()*float64(time.Hour))).Truncate(time.Millisecond)
@@ -261,16 +261,16 @@ func newScript(r *row, begun time.Time) *script {
 		}
 	})
 	for _, l := range fresh {
-		s.world.Add(l.first)
+		s.org.Add(l.first)
 	}
 
 	// Late changes of what is long settled.
 	late := 0
 	each(r.late, 0, func(at time.Time) {
-		if late == len(settled) {
+		if late == len(restored) {
 			return
 		}
-		l := settled[late]
+		l := restored[late]
 		late++
 		switch late % 4 {
 		case 0:
@@ -279,11 +279,11 @@ func newScript(r *row, begun time.Time) *script {
 			if !l.first.LiveChangedAt.IsZero() { // it was inverted already
 				l.then.LiveChangedAt, l.then.Live = time.Time{}, l.first.Live
 			}
-			s.at(at, func() { s.world.Update(l.first.ID, func(in *petratest.Incident) { *in = l.then }) })
+			s.at(at, func() { s.org.Update(l.first.ID, func(in *petratest.Incident) { *in = l.then }) })
 		case 1:
 			correct(l, at)
 		default:
-			s.world.Update(l.first.ID, func(in *petratest.Incident) { in.WithdrawnAt = at })
+			s.org.Update(l.first.ID, func(in *petratest.Incident) { in.WithdrawnAt = at })
 			l.first.WithdrawnAt = at
 		}
 	})

@@ -19,28 +19,28 @@ const (
 	unreachableFor = 30 * 24 * time.Hour
 )
 
-// reading is one good answer to a request for incidents.
-type reading struct {
-	of         string    // the tenant that was asked for, as the store has it; empty for a head
+// response is one good answer to a request for incidents.
+type response struct {
+	of         string    // the tenant that was asked for, as the store has it; empty for an organization read
 	since      time.Time // what was asked for
 	start, end time.Time
 	answer     *petra.Incidents
 }
 
-// span is what an answer covers: all that was created after from, or everything
+// coverage is what an answer covers: all that was created after from, or everything
 // since the time asked for.
-type span struct {
-	of    string // as in reading
+type coverage struct {
+	of    string // as in response
 	start time.Time
 	since time.Time
 	all   bool
 	from  time.Time
-	cut   bool // a whole read that was cut: what is older is out of the API's reach
+	cut   bool // a full read that was cut: what is older is out of the API's reach
 }
 
 // covers reports whether an incident created then, which may be unknown, would
 // be in the answer.
-func (s *span) covers(created time.Time) bool {
+func (s *coverage) covers(created time.Time) bool {
 	switch {
 	case created.IsZero():
 		return s.all
@@ -52,12 +52,12 @@ func (s *span) covers(created time.Time) bool {
 	return !s.from.IsZero() && created.After(s.from)
 }
 
-// span is what the answer covers. One that is full covers what is newer than its
+// coverage is what the answer covers. One that is full covers what is newer than its
 // oldest incident, and not what was created with it: others of that time may
 // lie beyond the cut. Without a usable time it covers nothing. One that was
 // asked for before the bound since moved back says nothing of what is older.
-func (r *reading) span(foreign int, since time.Time) span {
-	s := span{of: r.of, start: r.start, since: r.since, all: true}
+func (r *response) coverage(foreign int, since time.Time) coverage {
+	s := coverage{of: r.of, start: r.start, since: r.since, all: true}
 	if oldest := r.answer.Oldest(); r.answer.Full() && (oldest.IsZero() || !oldest.Before(r.since)) {
 		s.all, s.from = false, oldest
 		s.cut = r.of != "" && foreign == 0 && !oldest.IsZero()
@@ -67,16 +67,16 @@ func (r *reading) span(foreign int, since time.Time) span {
 	return s
 }
 
-// whole reports whether the answer is a whole read of the tenant: it covers
+// whole reports whether the answer is a full read of the tenant: it covers
 // everything, or all that can be, or the tenant is newer than its oldest.
-func (s *span) whole(t *tenant) bool {
+func (s *coverage) whole(t *tenant) bool {
 	return s.all || s.cut || !s.from.IsZero() && t.Onboarded.After(s.from)
 }
 
 // failed takes over that a request for incidents has failed: of a tenant, or of
-// a head where of is empty. The kind is that of the tenant's own failure, empty
+// an organization read where of is empty. The kind is that of the tenant's own failure, empty
 // where the route as a whole fails. It reports whether that is news.
-func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
+func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tenants {
@@ -85,41 +85,41 @@ func (s *store) failed(of, kind string, everyone, denied bool) (news bool) {
 		}
 	}
 	t := s.tenants[of]
-	if t == nil || denied && !t.resolved && !s.listTried {
+	if t == nil || refused && !t.petraIDKnown && !s.listTried {
 		return false // the list will tell whether there is such a tenant
 	}
-	t.denied = t.denied || denied
+	t.refused = t.refused || refused
 	if kind == "" {
 		return false
 	}
-	news = t.err != kind && !s.mistyped(t)
+	news = t.err != kind && !s.unknownID(t)
 	t.err = kind
 	return news
 }
 
-// apply takes over a good answer. One without a single incident that could be
+// merge takes over a good answer. One without a single incident that could be
 // used is an error, and changes nothing.
-func (s *store) apply(r reading) ([]note, error) {
+func (s *store) merge(r response) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	told, foreign, notes := s.share(r)
+	told, foreign, notes := s.groupByTenant(r)
 	if foreign > 0 && foreign == len(r.answer.Incidents) {
 		return nil, fmt.Errorf("%w: none of %d incidents is of the tenant that was asked for", petra.ErrUndecodable, r.answer.Received)
 	}
 	unreadable := s.unreadable()
-	covered := r.span(foreign, s.cfg.Since)
+	covered := r.coverage(foreign, s.cfg.Since)
 	doubts := len(r.answer.Unassigned()) + foreign
 	if r.of == "" {
-		s.headFrom, s.headWhole = covered.from, covered.all
-		for _, t := range s.members() {
-			s.applyTo(t, told[t], r, covered, doubts)
+		s.orgReadFrom, s.orgReadWhole = covered.from, covered.all
+		for _, t := range s.collected() {
+			s.mergeTenant(t, told[t], r, covered, doubts)
 		}
 	} else if t := s.readOf(r); t != nil {
 		covered.of = t.ID
 		if t.err != "" {
 			notes = append(notes, note{level.Info, []any{"msg", "tenant is read again", "tenant_id", t.ID}})
 		}
-		s.applyTo(t, told[t], r, covered, doubts)
+		s.mergeTenant(t, told[t], r, covered, doubts)
 	}
 	s.noteUnreadable(r, covered)
 	s.remember(covered)
@@ -129,7 +129,7 @@ func (s *store) apply(r reading) ([]note, error) {
 
 // noteUnreadable counts the elements of an answer that could not be assigned. It
 // is called for an answer without a single usable element too.
-func (s *store) noteUnreadable(r reading, covered span) {
+func (s *store) noteUnreadable(r response, covered coverage) {
 	for _, rejection := range r.answer.Rejected {
 		s.rejected.add(rejection)
 	}
@@ -139,38 +139,38 @@ func (s *store) noteUnreadable(r reading, covered span) {
 			t.unreadable = n
 		}
 	} else {
-		s.headUnreadable = n
+		s.orgUnreadable = n
 	}
 	for _, t := range s.tenants {
 		if r.of == "" && covered.all {
-			t.unreadable = 0 // the head has read it whole
+			t.unreadable = 0 // the organization read has read it in full
 		}
 	}
 	s.answered = true
 }
 
 // unusable takes over an answer of which no element could be used.
-func (s *store) unusable(r reading) {
+func (s *store) unusable(r response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.noteUnreadable(r, span{})
+	s.noteUnreadable(r, coverage{})
 }
 
 // unreadable is how many elements of the last answers could not be assigned. A
-// head and a whole read may hold the same ones; in plain mode there are no heads.
+// organization read and a full read may hold the same ones; in plain mode there are no organization reads.
 func (s *store) unreadable() int {
 	n := 0
-	for _, t := range s.members() {
+	for _, t := range s.collected() {
 		n += t.unreadable
 	}
 	if s.cfg.Plain() {
 		return n
 	}
-	return max(n, s.headUnreadable)
+	return max(n, s.orgUnreadable)
 }
 
 // answerNotes say what has changed in how well the API's answers can be read.
-func (s *store) answerNotes(r reading, before int) (notes []note) {
+func (s *store) answerNotes(r response, before int) (notes []note) {
 	if now := s.unreadable(); now > 0 && before == 0 { // it can only be of this answer
 		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents that it lacks stay as they are", "incidents", now, "reason", r.answer.Unassigned()[0].Reason))
 	} else if now == 0 && before > 0 {
@@ -183,13 +183,13 @@ func (s *store) answerNotes(r reading, before int) (notes []note) {
 	return notes
 }
 
-// readOf is the tenant whose whole read the answer is. Its Microsoft ID may
+// readOf is the tenant whose full read the answer is. Its Microsoft ID may
 // have been resolved since the request was made.
-func (s *store) readOf(r reading) *tenant {
+func (s *store) readOf(r response) *tenant {
 	if t := s.tenants[r.of]; t != nil {
 		return t
 	}
-	for _, t := range s.members() {
+	for _, t := range s.collected() {
 		if t.MicrosoftID == r.of {
 			return t
 		}
@@ -197,9 +197,9 @@ func (s *store) readOf(r reading) *tenant {
 	return nil
 }
 
-// share sorts the incidents of an answer by tenant. Those that are too old are
+// groupByTenant sorts the incidents of an answer by tenant. Those that are too old are
 // left out, and in the answer for one tenant those of another.
-func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int, notes []note) {
+func (s *store) groupByTenant(r response) (told map[*tenant][]petra.Incident, foreign int, notes []note) {
 	told = map[*tenant][]petra.Incident{}
 	unseen := map[*status]int{}
 	for _, i := range r.answer.Incidents {
@@ -208,9 +208,9 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 			s.rejected.add(petra.Rejection{Reason: petra.WrongTenant, Key: i.ID})
 			continue
 		}
-		t, found := s.learn(i.Tenant)
+		t, found := s.discover(i.Tenant)
 		notes = append(notes, found...)
-		if t == nil || !s.member(t) {
+		if t == nil || !s.collects(t) {
 			continue
 		}
 		i.ID = incidentID(i.ID)
@@ -230,12 +230,12 @@ func (s *store) share(r reading) (told map[*tenant][]petra.Incident, foreign int
 	return told, foreign, notes
 }
 
-// applyTo takes over what an answer says, and does not say, of one tenant. Of
+// mergeTenant takes over what an answer says, and does not say, of one tenant. Of
 // two answers in flight, the one that was asked for earlier says nothing about
 // what the other covered. Each of the doubts, elements that could not be assigned
 // or are another tenant's, may be an incident that the answer seems to lack.
-func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered span, doubts int) {
-	first := !t.headRead || covered.whole(t) && !t.wholeRead
+func (s *store) mergeTenant(t *tenant, told []petra.Incident, r response, covered coverage, doubts int) {
+	first := !t.orgReadDone || covered.whole(t) && !t.fullReadDone
 	later := s.laterThan(t, r.start)
 	kind := index(r.of != "")
 	said := map[string]bool{}
@@ -246,19 +246,19 @@ func (s *store) applyTo(t *tenant, told []petra.Incident, r reading, covered spa
 		said[incident.ID] = true
 		st := s.statuses.get(incident.RemediationStatus)
 		t.hasHad(st)
-		t.tell(incident, st, r.start, first, s.cfg.OpenIncidentUser)
+		t.upsert(incident, st, r.start, first, s.cfg.OpenIncidentUser)
 		t.incidents[incident.ID].doubts[kind] = doubts
 	}
 	for _, i := range t.incidents {
 		if i.present && !said[i.ID] && !later(i.CreatedAt) && doubts <= i.doubts[kind] {
-			i.lackedBy(r.start, &covered)
+			i.markMissing(r.start, &covered)
 		}
 	}
-	t.read(r, &covered)
+	t.markRead(r, &covered)
 }
 
-// tell takes over what an answer says of one incident.
-func (t *tenant) tell(told petra.Incident, st *status, at time.Time, first, keepUser bool) {
+// upsert takes over what an answer says of one incident.
+func (t *tenant) upsert(told petra.Incident, st *status, at time.Time, first, keepUser bool) {
 	i := t.incidents[told.ID]
 	if i == nil {
 		i = &incident{firstSeen: at}
@@ -271,8 +271,8 @@ func (t *tenant) tell(told petra.Incident, st *status, at time.Time, first, keep
 	t.count(i, !first)
 }
 
-// lackedBy takes over that an answer lacks the incident.
-func (i *incident) lackedBy(at time.Time, covered *span) {
+// markMissing takes over that an answer lacks the incident.
+func (i *incident) markMissing(at time.Time, covered *coverage) {
 	switch {
 	case covered.covers(i.CreatedAt):
 		if i.missing.IsZero() {
@@ -291,22 +291,22 @@ func (i *incident) lackedBy(at time.Time, covered *span) {
 	}
 }
 
-// read takes over how far the tenant is known after an answer.
-func (t *tenant) read(r reading, covered *span) {
+// markRead takes over how far the tenant is known after an answer.
+func (t *tenant) markRead(r response, covered *coverage) {
 	if r.of != "" || covered.all {
-		t.denied, t.err = false, ""
+		t.refused, t.err = false, ""
 	}
-	if !t.denied {
+	if !t.refused {
 		t.mark(true)
 	}
 	if covered.from.IsZero() && !covered.all {
 		return // no incident in it has a usable time: it covers nothing
 	}
-	t.headRead = true
+	t.orgReadDone = true
 	newer := r.start.After(t.covered)
 	switch {
 	case covered.whole(t):
-		t.wholeRead = true
+		t.fullReadDone = true
 		t.complete, t.truncated = true, covered.cut
 		t.knownFrom = covered.from
 		if r.start.After(t.whole) {
@@ -319,7 +319,7 @@ func (t *tenant) read(r reading, covered *span) {
 		t.knownFrom = covered.from
 	case newer && t.coveredAt.Before(covered.from):
 		// Between the last answer and this one, incidents may have come and
-		// gone out of reach: a whole read is due.
+		// gone out of reach: a full read is due.
 		t.complete, t.knownFrom, t.attempted = false, covered.from, time.Time{}
 	case covered.from.Before(t.knownFrom):
 		t.knownFrom = covered.from
@@ -333,7 +333,7 @@ func (t *tenant) read(r reading, covered *span) {
 // laterThan returns what tells whether an answer that was asked for later than
 // start covered an incident of the tenant.
 func (s *store) laterThan(t *tenant, start time.Time) func(created time.Time) bool {
-	var later []span
+	var later []coverage
 	for _, other := range s.applied {
 		if other.start.After(start) && (other.of == "" || other.of == t.ID) {
 			later = append(later, other)
@@ -351,7 +351,7 @@ func (s *store) laterThan(t *tenant, start time.Time) func(created time.Time) bo
 
 // remember keeps what an answer covered while another request may be in flight
 // that began before it.
-func (s *store) remember(covered span) {
+func (s *store) remember(covered coverage) {
 	kept := s.applied[:0]
 	for _, other := range s.applied {
 		if covered.start.Sub(other.start) <= 2*s.cfg.API.Timeout {

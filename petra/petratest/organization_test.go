@@ -45,7 +45,7 @@ func TestLife(t *testing.T) {
 	}
 }
 
-func order(w *World, now time.Time) string {
+func order(w *Organization, now time.Time) string {
 	var list []string
 	for _, v := range w.Incidents(now) {
 		list = append(list, v.ID)
@@ -54,7 +54,7 @@ func order(w *World, now time.Time) string {
 }
 
 func TestUpdateAndReplace(t *testing.T) {
-	w := smallWorld()
+	w := smallOrg()
 	if !w.Update("i5", func(in *Incident) { in.CreatedAt, in.ID = epoch.Add(-330*time.Minute), "other" }) {
 		t.Error("i5 is not known")
 	}
@@ -86,7 +86,7 @@ func TestBatchEqualsSingles(t *testing.T) {
 		at := epoch.Add(time.Duration(r.IntN(100)) * time.Second)
 		list = append(list, Incident{ID: fmt.Sprint(i), TenantID: fmt.Sprint(i % 7), CreatedAt: at})
 	}
-	batch, singles := NewWorld(), NewWorld()
+	batch, singles := NewOrganization(), NewOrganization()
 	batch.Add(list...)
 	batch.Add(list...)
 	for _, in := range list {
@@ -107,7 +107,7 @@ func TestBatchEqualsSingles(t *testing.T) {
 }
 
 func TestRawIsServedAsItStands(t *testing.T) {
-	w := NewWorld()
+	w := NewOrganization()
 	raws := []string{`"text"`, `{"id":  5}`, `{broken`}
 	for i, raw := range raws {
 		w.Add(Incident{TenantID: "T", CreatedAt: epoch.Add(-time.Duration(i) * time.Second), Raw: json.RawMessage(raw)})
@@ -130,7 +130,7 @@ func TestUsers(t *testing.T) {
 	if !strings.HasSuffix(a.UserPrincipalName, "@cedarfinchlegal.example") {
 		t.Errorf("address %s", a.UserPrincipalName)
 	}
-	w := NewWorld()
+	w := NewOrganization()
 	w.Add(Incident{ID: "i", CreatedAt: epoch, User: User{UserPrincipalName: "me@here.example", Disabled: true}})
 	got := get(t, NewAPI(w, Options{}), "/v1/incidents").Body
 	if !strings.Contains(got, `"userPrincipalName":"me@here.example"`) || !strings.Contains(got, `"accountEnabled":false`) {

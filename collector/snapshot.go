@@ -15,9 +15,9 @@ import (
 // not change what one means.
 const stateVersion = 1
 
-// savedState is the content of the state file: what is known and counted, and
+// snapshotFile is the content of the state file: what is known and counted, and
 // cannot be derived. It holds no personal data.
-type savedState struct {
+type snapshotFile struct {
 	Version *int      `json:"version"` // a pointer, since 0 is one
 	APIURL  string    `json:"api_url"`
 	Written time.Time `json:"written"`
@@ -28,46 +28,46 @@ type savedState struct {
 	Spent   map[petra.Route][]time.Time `json:"spent"`
 	Blocked map[petra.Route]time.Time   `json:"blocked"`
 
-	Since     time.Time     `json:"since,omitzero"`
-	ListSize  int           `json:"list_size"`
-	ListTried bool          `json:"list_tried"`
-	HeadFrom  time.Time     `json:"head_from,omitzero"`
-	HeadWhole bool          `json:"head_whole"`
-	Statuses  []string      `json:"statuses"`
-	Tenants   []savedTenant `json:"tenants"`
+	Since        time.Time        `json:"since,omitzero"`
+	ListSize     int              `json:"list_size"`
+	ListTried    bool             `json:"list_tried"`
+	OrgReadFrom  time.Time        `json:"head_from,omitzero"`
+	OrgReadWhole bool             `json:"head_whole"`
+	Statuses     []string         `json:"statuses"`
+	Tenants      []tenantSnapshot `json:"tenants"`
 
-	savedRejections
-	OfTenants      savedRejections `json:"of_tenants,omitzero"`
-	Answered       bool            `json:"answered"`
-	HeadUnreadable int             `json:"head_unreadable,omitempty"`
-	ListUnreadable int             `json:"list_unreadable,omitempty"`
+	rejectionsSnapshot
+	OfTenants      rejectionsSnapshot `json:"of_tenants,omitzero"`
+	Answered       bool               `json:"answered"`
+	OrgUnreadable  int                `json:"head_unreadable,omitempty"`
+	ListUnreadable int                `json:"list_unreadable,omitempty"`
 }
 
-type savedTenant struct {
+type tenantSnapshot struct {
 	petra.Tenant
-	Resolved   bool            `json:"resolved"`
-	InList     bool            `json:"in_list"`
-	Learned    bool            `json:"learned"`
-	Lacking    int             `json:"lacking"`
-	Warned     bool            `json:"warned"`
-	Statuses   []string        `json:"statuses"`
-	Up         *bool           `json:"up"`
-	Denied     bool            `json:"denied"`
-	Err        string          `json:"err"`
-	Covered    time.Time       `json:"covered,omitzero"`
-	CoveredAt  time.Time       `json:"covered_at,omitzero"`
-	Whole      time.Time       `json:"whole,omitzero"`
-	KnownFrom  time.Time       `json:"known_from,omitzero"`
-	Complete   bool            `json:"complete"`
-	Truncated  bool            `json:"truncated"`
-	Attempted  time.Time       `json:"attempted,omitzero"`
-	HeadRead   bool            `json:"head_read"`
-	WholeRead  bool            `json:"whole_read"`
-	Unreadable int             `json:"unreadable,omitempty"`
-	Incidents  []savedIncident `json:"incidents"`
+	Resolved     bool               `json:"resolved"`
+	InList       bool               `json:"in_list"`
+	Learned      bool               `json:"learned"`
+	Lacking      int                `json:"lacking"`
+	Warned       bool               `json:"warned"`
+	Statuses     []string           `json:"statuses"`
+	Up           *bool              `json:"up"`
+	Denied       bool               `json:"denied"`
+	Err          string             `json:"err"`
+	Covered      time.Time          `json:"covered,omitzero"`
+	CoveredAt    time.Time          `json:"covered_at,omitzero"`
+	Whole        time.Time          `json:"whole,omitzero"`
+	KnownFrom    time.Time          `json:"known_from,omitzero"`
+	Complete     bool               `json:"complete"`
+	Truncated    bool               `json:"truncated"`
+	Attempted    time.Time          `json:"attempted,omitzero"`
+	OrgReadDone  bool               `json:"head_read"`
+	FullReadDone bool               `json:"whole_read"`
+	Unreadable   int                `json:"unreadable,omitempty"`
+	Incidents    []incidentSnapshot `json:"incidents"`
 }
 
-type savedIncident struct {
+type incidentSnapshot struct {
 	ID          string        `json:"id"`
 	URL         string        `json:"url,omitempty"` // of an open one only
 	CreatedAt   time.Time     `json:"created_at,omitzero"`
@@ -83,18 +83,18 @@ type savedIncident struct {
 	Doubts      [2]int        `json:"doubts,omitzero"`
 	Listed      bool          `json:"listed,omitempty"`
 	// Counted are the observations made, by kind: dwell, detection, remediation.
-	Counted [durationKinds]*savedObservation `json:"counted"`
+	Counted [intervals]*observationSnapshot `json:"counted"`
 }
 
-type savedObservation struct {
+type observationSnapshot struct {
 	Live     bool          `json:"live,omitempty"`
 	Duration time.Duration `json:"duration"`
 }
 
 // readState reads the content of a state file that another process, or this
 // one, has written for the same API.
-func readState(content []byte, apiURL string) (*savedState, error) {
-	var saved savedState
+func readState(content []byte, apiURL string) (*snapshotFile, error) {
+	var saved snapshotFile
 	if err := json.Unmarshal(content, &saved); err != nil {
 		return nil, fmt.Errorf("not a whole state file: %w", err)
 	}
@@ -111,33 +111,33 @@ func readState(content []byte, apiURL string) (*savedState, error) {
 }
 
 // save returns what the store would have to be told to be as it is.
-func (s *store) save() *savedState {
+func (s *store) save() *snapshotFile {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	saved := &savedState{
+	saved := &snapshotFile{
 		Version: new(stateVersion), APIURL: s.cfg.API.URL.String(), Written: clock(),
-		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, HeadFrom: s.headFrom, HeadWhole: s.headWhole,
+		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, OrgReadFrom: s.orgReadFrom, OrgReadWhole: s.orgReadWhole,
 	}
 	for _, st := range s.statuses.ordered {
 		if st.seen && st.label != otherStatus {
 			saved.Statuses = append(saved.Statuses, st.label)
 		}
 	}
-	saved.savedRejections, saved.OfTenants = s.rejected.save(), s.tenantsRejected.save()
-	saved.Answered, saved.HeadUnreadable, saved.ListUnreadable = s.answered, s.headUnreadable, s.listUnreadable
+	saved.rejectionsSnapshot, saved.OfTenants = s.rejected.save(), s.tenantsRejected.save()
+	saved.Answered, saved.OrgUnreadable, saved.ListUnreadable = s.answered, s.orgUnreadable, s.listUnreadable
 	for _, t := range s.tenants {
 		saved.Tenants = append(saved.Tenants, t.save())
 	}
 	return saved
 }
 
-func (t *tenant) save() savedTenant {
-	saved := savedTenant{
-		Tenant: t.Tenant, Resolved: t.resolved, InList: t.inList, Learned: t.learned, Lacking: t.lacking, Warned: t.warned,
-		Up: t.up, Denied: t.denied, Err: t.err,
+func (t *tenant) save() tenantSnapshot {
+	saved := tenantSnapshot{
+		Tenant: t.Tenant, Resolved: t.petraIDKnown, InList: t.inList, Learned: t.fromIncident, Lacking: t.listsMissing, Warned: t.warned,
+		Up: t.up, Denied: t.refused, Err: t.err,
 		Covered: t.covered, CoveredAt: t.coveredAt, Whole: t.whole, KnownFrom: t.knownFrom, Complete: t.complete,
-		Truncated: t.truncated, Attempted: t.attempted, HeadRead: t.headRead, WholeRead: t.wholeRead, Unreadable: t.unreadable,
-		Incidents: make([]savedIncident, 0, len(t.incidents)),
+		Truncated: t.truncated, Attempted: t.attempted, OrgReadDone: t.orgReadDone, FullReadDone: t.fullReadDone, Unreadable: t.unreadable,
+		Incidents: make([]incidentSnapshot, 0, len(t.incidents)),
 	}
 	for _, st := range t.statuses {
 		if st.label != otherStatus {
@@ -150,8 +150,8 @@ func (t *tenant) save() savedTenant {
 	return saved
 }
 
-func (i *incident) save() savedIncident {
-	saved := savedIncident{
+func (i *incident) save() incidentSnapshot {
+	saved := incidentSnapshot{
 		ID: i.ID, CreatedAt: i.CreatedAt, OccurredAt: i.OccurredAt, Status: i.RemediationStatus, Live: i.Live,
 		Dwell: i.Dwell, HasDwell: i.HasDwell, FirstSeen: i.firstSeen, Present: i.present,
 		Missing: i.missing, Unreachable: i.unreachable, Listed: i.listed, Doubts: i.doubts,
@@ -161,7 +161,7 @@ func (i *incident) save() savedIncident {
 	}
 	for kind, o := range i.counted {
 		if o.done {
-			saved.Counted[kind] = &savedObservation{o.live, o.duration}
+			saved.Counted[kind] = &observationSnapshot{o.live, o.duration}
 		}
 	}
 	return saved
@@ -171,7 +171,7 @@ func (i *incident) save() savedIncident {
 // our clock may lie ahead: the clock may have been set back. Each gets the
 // monotonic reading that it lacks, so that a clock that is set later makes
 // nothing stale.
-func (s *store) load(saved *savedState) {
+func (s *store) load(saved *snapshotFile) {
 	now := clock()
 	past := func(t time.Time) time.Time {
 		if t.IsZero() {
@@ -180,19 +180,19 @@ func (s *store) load(saved *savedState) {
 		return now.Add(min(0, t.Sub(now)))
 	}
 	s.cfg = &config.Config{Since: saved.Since}
-	s.listSize, s.listTried, s.headFrom, s.headWhole = saved.ListSize, saved.ListTried, saved.HeadFrom, saved.HeadWhole
+	s.listSize, s.listTried, s.orgReadFrom, s.orgReadWhole = saved.ListSize, saved.ListTried, saved.OrgReadFrom, saved.OrgReadWhole
 	for _, label := range saved.Statuses {
 		s.statuses.ordered = append(s.statuses.ordered, &status{label: label, seen: true})
 	}
-	s.rejected.load(saved.savedRejections)
+	s.rejected.load(saved.rejectionsSnapshot)
 	s.tenantsRejected.load(saved.OfTenants)
-	s.answered, s.headUnreadable, s.listUnreadable = saved.Answered, saved.HeadUnreadable, saved.ListUnreadable
+	s.answered, s.orgUnreadable, s.listUnreadable = saved.Answered, saved.OrgUnreadable, saved.ListUnreadable
 	for _, st := range saved.Tenants {
 		t := &tenant{
-			Tenant: st.Tenant, resolved: st.Resolved, inList: st.InList, learned: st.Learned, lacking: st.Lacking, warned: st.Warned,
-			up: st.Up, denied: st.Denied, err: st.Err,
+			Tenant: st.Tenant, petraIDKnown: st.Resolved, inList: st.InList, fromIncident: st.Learned, listsMissing: st.Lacking, warned: st.Warned,
+			up: st.Up, refused: st.Denied, err: st.Err,
 			covered: past(st.Covered), coveredAt: st.CoveredAt, whole: past(st.Whole), knownFrom: st.KnownFrom, complete: st.Complete,
-			truncated: st.Truncated, attempted: past(st.Attempted), headRead: st.HeadRead, wholeRead: st.WholeRead, unreadable: st.Unreadable,
+			truncated: st.Truncated, attempted: past(st.Attempted), orgReadDone: st.OrgReadDone, fullReadDone: st.FullReadDone, unreadable: st.Unreadable,
 			incidents: make(map[string]*incident, len(st.Incidents)),
 		}
 		for _, label := range st.Statuses {

@@ -8,42 +8,42 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// durationKind is one of the intervals that are measured of an incident.
-type durationKind int
+// interval is one of the intervals that are measured of an incident.
+type interval int
 
 const (
-	dwell durationKind = iota
+	dwell interval = iota
 	detection
 	remediation
-	durationKinds
+	intervals
 )
 
-// durationOpts name the histograms. Their classic bounds, in seconds, lie on
+// histogramOpts name the histograms. Their classic bounds, in seconds, lie on
 // the limits that people promise each other.
-var durationOpts = [durationKinds]prometheus.HistogramOpts{
+var histogramOpts = [intervals]prometheus.HistogramOpts{
 	dwell: {
 		Name: "petra_incident_dwell_time_seconds",
-		Help: "Time from the compromise to its remediation, as the API states it (dwellTimeMinutes); remediated incidents only. No series before the tenant was first read whole.",
+		Help: "Time from the compromise to its remediation, as the API states it (dwellTimeMinutes); remediated incidents only. No series before the tenant was first read in full.",
 	},
 	detection: {
 		Name: "petra_incident_detection_time_seconds",
-		Help: "Time from the compromise to the raising of the incident (createdAt - occurredAt); all incidents. No series before the tenant was first read whole.",
+		Help: "Time from the compromise to the raising of the incident (createdAt - occurredAt); all incidents. No series before the tenant was first read in full.",
 	},
 	remediation: {
 		Name: "petra_incident_remediation_time_seconds",
-		Help: "Time from the raising of the incident to its remediation (occurredAt + dwell time - createdAt); remediated incidents only. No series before the tenant was first read whole.",
+		Help: "Time from the raising of the incident to its remediation (occurredAt + dwell time - createdAt); remediated incidents only. No series before the tenant was first read in full.",
 	},
 }
 
-var durationBuckets = []float64{60, 300, 900, 3600, 14400, 86400, 259200, 604800, 1209600, 2592000, 7776000, 15552000}
+var histogramBuckets = []float64{60, 300, 900, 3600, 14400, 86400, 259200, 604800, 1209600, 2592000, 7776000, 15552000}
 
-// durationVecs are the histograms of all tenants.
-type durationVecs [durationKinds]*prometheus.HistogramVec
+// histogramVecs are the histograms of all tenants.
+type histogramVecs [intervals]*prometheus.HistogramVec
 
-func newDurationVecs(native bool) durationVecs {
-	var vecs durationVecs
-	for kind, opts := range durationOpts {
-		opts.Buckets = durationBuckets
+func newHistogramVecs(native bool) histogramVecs {
+	var vecs histogramVecs
+	for kind, opts := range histogramOpts {
+		opts.Buckets = histogramBuckets
 		if native {
 			opts.NativeHistogramBucketFactor = 1.1
 			opts.NativeHistogramMaxBucketNumber = 100
@@ -56,8 +56,8 @@ func newDurationVecs(native bool) durationVecs {
 
 // of returns the histograms of a tenant, without observations that are counted
 // in none of its incidents.
-func (v durationVecs) of(tenantID string) durations {
-	var d durations
+func (v histogramVecs) of(tenantID string) histograms {
+	var d histograms
 	for kind, vec := range v {
 		for _, live := range []bool{false, true} {
 			d[kind][index(live)] = &histogram{Histogram: vec.WithLabelValues(tenantID, strconv.FormatBool(live)).(prometheus.Histogram)}
@@ -67,9 +67,9 @@ func (v durationVecs) of(tenantID string) durations {
 }
 
 // durations are the histograms of one tenant, those of live incidents apart.
-type durations [durationKinds][2]*histogram
+type histograms [intervals][2]*histogram
 
-func (d *durations) of(kind durationKind, live bool) *histogram {
+func (d *histograms) of(kind interval, live bool) *histogram {
 	return d[kind][index(live)]
 }
 

@@ -6,13 +6,13 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// readWhole makes whole reads beside the refreshes, one at a time, until the
+// backgroundReads makes full reads beside the refreshes, one at a time, until the
 // process ends.
-func (r *refresher) readWhole() {
+func (r *refresher) backgroundReads() {
 	for {
-		id, wait := r.nextWhole(clock())
+		id, wait := r.nextFullRead(clock())
 		if id != "" {
-			if err := r.wholeRead(id); err == nil {
+			if err := r.backgroundRead(id); err == nil {
 				continue
 			}
 			// A request that was not made has spent nothing: without a
@@ -24,49 +24,49 @@ func (r *refresher) readWhole() {
 		case <-r.ctx.Done():
 			timer.Stop()
 			return
-		case <-r.wake:
+		case <-r.changed:
 			timer.Stop()
 		case <-timer.C:
 		}
 	}
 }
 
-func (r *refresher) wholeRead(id string) error {
-	done, ok := r.share.Take()
+func (r *refresher) backgroundRead(id string) error {
+	done, ok := r.backgroundBudget.Take()
 	if !ok {
 		return petra.ErrNoBudget
 	}
 	defer done()
 	r.mu.Lock()
-	r.turn++
+	r.round++
 	r.mu.Unlock()
-	return r.read(r.world(), id)
+	return r.fetch(r.active(), id)
 }
 
-// nextWhole is the tenant to read whole now, or else how long to wait, if
+// nextFullRead is the tenant to read in full now, or else how long to wait, if
 // nothing wakes the reader before.
-func (r *refresher) nextWhole(now time.Time) (id string, wait time.Duration) {
-	w := r.world()
+func (r *refresher) nextFullRead(now time.Time) (id string, wait time.Duration) {
+	w := r.active()
 	r.mu.Lock()
-	turn, lastScrape, refused := r.turn, r.lastScrape, r.headOnly || r.hold
+	round, lastScrape, refused := r.round, r.lastScrape, r.probeOnly || r.holdFullReads
 	r.mu.Unlock()
 	if w.cfg.Plain() || refused || now.Sub(lastScrape) > idleAfter {
 		return "", idleAfter
 	}
-	if wait := settleIn - now.Sub(r.started); wait > 0 && !r.settled {
+	if wait := startupDelay - now.Sub(r.started); wait > 0 && !r.restored {
 		return "", wait
 	}
 	cold := w.store.cold()
-	r.share.SetLimit(wholeReads(w.cfg.API.RequestsPerMinute, cold))
+	r.backgroundBudget.SetLimit(fullReadsPerMinute(w.cfg.API.RequestsPerMinute, cold))
 	for _, need := range []struct {
 		budget *petra.Budget
 		free   int
-	}{{r.share, 1}, {r.budgets[petra.RouteIncidents], 1 + headReserve}} {
+	}{{r.backgroundBudget, 1}, {r.budgets[petra.RouteIncidents], 1 + orgReadReserve}} {
 		if at, known := need.budget.FreeAt(now, need.free); !known {
 			return "", idleAfter // the request in flight will wake us
 		} else if at.After(now) {
 			return "", at.Sub(now)
 		}
 	}
-	return w.store.nextWhole(now, turn, cold), againAfter
+	return w.store.nextFullRead(now, round, cold), againAfter
 }

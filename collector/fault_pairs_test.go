@@ -12,53 +12,53 @@ import (
 )
 
 // moment is when a fault can strike.
-type moment struct {
+type occasion struct {
 	name  string
 	yaml  string
-	world func(time.Time) *petratest.World
+	org   func(time.Time) *petratest.Organization
 	match func(petratest.Request) bool
 	// run lets the fault strike by calling its last argument, and checks what
 	// must hold then. It returns the exporter, which is to recover.
-	run func(*testing.T, *petratest.API, moment, strike) *exporter
+	run func(*testing.T, *petratest.API, occasion, injection) *exporter
 }
 
 // strike makes the fault strike from now on.
-type strike struct {
+type injection struct {
 	kind petratest.FaultKind
 	now  func()
 }
 
 const (
 	plainYAML = "api: {timeout: 5s}\ntenants: [{id: Aaaaa1}]"
-	headYAML  = "api: {timeout: 5s}"
+	orgYAML   = "api: {timeout: 5s}"
 )
 
 func isIncidents(r petratest.Request) bool { return r.Route == petratest.RouteIncidents }
 
-func moments() []moment {
-	return []moment{
-		{"first request", plainYAML, smallWorld, isIncidents, atFirst},
-		{"later request", plainYAML, smallWorld, isIncidents, later},
-		{"tenants", headYAML, smallWorld, petratest.IsTenants, besides},
-		{"head", headYAML, smallWorld, petratest.IsHead, later},
-		{"whole read", headYAML, bigWorld, petratest.IsWhole, besides},
-		{"reload", plainYAML, smallWorld, isIncidents, atReload},
-		{"shutdown", plainYAML, smallWorld, isIncidents, atShutdown},
+func occasions() []occasion {
+	return []occasion{
+		{"first request", plainYAML, smallOrg, isIncidents, atFirst},
+		{"later request", plainYAML, smallOrg, isIncidents, later},
+		{"tenants", orgYAML, smallOrg, petratest.IsTenants, besides},
+		{"organization", orgYAML, smallOrg, petratest.IsOrgRead, later},
+		{"full read", orgYAML, bigOrg, petratest.IsFullRead, besides},
+		{"reload", plainYAML, smallOrg, isIncidents, atReload},
+		{"shutdown", plainYAML, smallOrg, isIncidents, atShutdown},
 	}
 }
 
 // cannot says why a fault cannot strike at a moment; empty where it can.
-func cannot(kind petratest.FaultKind, m moment) string {
-	if kind == petratest.IgnoredFilter && (m.name == "tenants" || m.name == "head") {
+func cannot(kind petratest.FaultKind, m occasion) string {
+	if kind == petratest.IgnoredFilter && (m.name == "tenants" || m.name == "organization") {
 		return "such a request has no filter that could be ignored"
 	}
 	return ""
 }
 
 // looksGood reports whether the answer cannot be told from a good one.
-func looksGood(kind petratest.FaultKind, m moment) bool {
-	// With the filter ignored, a whole read of bigWorld has other tenants' incidents only.
-	return kind == petratest.IgnoredFilter && m.name != "whole read" || kind == petratest.EmptyList && m.name != "tenants"
+func looksGood(kind petratest.FaultKind, m occasion) bool {
+	// With the filter ignored, a full read of bigOrg has other tenants' incidents only.
+	return kind == petratest.IgnoredFilter && m.name != "full read" || kind == petratest.EmptyList && m.name != "tenants"
 }
 
 // TestFaultPairs holds for each fault of the simulated API at each moment: what
@@ -66,7 +66,7 @@ func looksGood(kind petratest.FaultKind, m moment) bool {
 // recovers by itself. A goroutine that were left would make the bubble fail.
 func TestFaultPairs(t *testing.T) {
 	good, impossible := 0, 0
-	for _, m := range moments() {
+	for _, m := range occasions() {
 		for _, kind := range petratest.FaultKinds() {
 			if reason := cannot(kind, m); reason != "" {
 				t.Logf("%s at %s: %s", kind, m.name, reason)
@@ -78,12 +78,12 @@ func TestFaultPairs(t *testing.T) {
 			}
 		}
 	}
-	all := len(petratest.FaultKinds()) * len(moments())
-	t.Logf("%d faults at %d moments are %d pairs: %d good, %d cannot occur", len(petratest.FaultKinds()), len(moments()), all, good, impossible)
+	all := len(petratest.FaultKinds()) * len(occasions())
+	t.Logf("%d faults at %d moments are %d pairs: %d good, %d cannot occur", len(petratest.FaultKinds()), len(occasions()), all, good, impossible)
 }
 
-func faultPair(t *testing.T, kind petratest.FaultKind, m moment) {
-	api := petratest.NewAPI(m.world(time.Now()), petratest.Options{Keys: []string{testKey}})
+func faultPair(t *testing.T, kind petratest.FaultKind, m occasion) {
+	api := petratest.NewAPI(m.org(time.Now()), petratest.Options{Keys: []string{testKey}})
 	fault := petratest.Fault{Kind: kind, Match: m.match}
 	switch kind {
 	case petratest.EmptyList:
@@ -91,13 +91,13 @@ func faultPair(t *testing.T, kind petratest.FaultKind, m moment) {
 	case petratest.Huge, petratest.GzipBomb:
 		fault.Times = 2 // each takes its time
 	}
-	e := m.run(t, api, m, strike{kind, func() { api.SetFault(fault) }})
+	e := m.run(t, api, m, injection{kind, func() { api.SetFault(fault) }})
 	if !slices.ContainsFunc(api.Requests(), func(r petratest.Request) bool { return r.Fault == kind }) {
 		t.Error("the fault has not struck")
 	}
 	api.ClearFault()
 	api.SetLatency(0)
-	runScrapes(e, 2*time.Minute) // a 429 is waited out, and whole reads have their turn
+	runScrapes(e, 2*time.Minute) // a 429 is waited out, and full reads have their turn
 	s := e.scrape()
 	s.want(t, "petra_up", 1)
 	s.want(t, `petra_tenant_up{tenant_id="Aaaaa1"}`, 1)
@@ -111,7 +111,7 @@ func faultPair(t *testing.T, kind petratest.FaultKind, m moment) {
 }
 
 // wantLogged holds that the log has each failure once, and that it ended.
-func wantLogged(t *testing.T, e *exporter, kind petratest.FaultKind, m moment) {
+func wantLogged(t *testing.T, e *exporter, kind petratest.FaultKind, m occasion) {
 	t.Helper()
 	failed, tenants, again := e.log.lines("request failed"), e.log.lines("tenant cannot be read"), e.log.lines("requests succeed again")
 	want := 1
@@ -120,7 +120,7 @@ func wantLogged(t *testing.T, e *exporter, kind petratest.FaultKind, m moment) {
 		want = 2
 	case looksGood(kind, m):
 		want = 0
-	case m.name == "whole read": // of each tenant, if its turn has come
+	case m.name == "full read": // of each tenant, if its turn has come
 		want = min(3, max(1, tenants))
 	}
 	if failed+tenants != want || e.log.lines("err=") != want || again > failed {
@@ -131,7 +131,7 @@ func wantLogged(t *testing.T, e *exporter, kind petratest.FaultKind, m moment) {
 	}
 }
 
-// wantKnown holds that what is known of a tenant of smallWorld is told.
+// wantKnown holds that what is known of a tenant of smallOrg is told.
 func wantKnown(t *testing.T, s samples) {
 	t.Helper()
 	s.want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
@@ -141,7 +141,7 @@ func wantKnown(t *testing.T, s samples) {
 
 // atFirst: nothing is known yet, and nothing is said, least of all that no
 // incident is open.
-func atFirst(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+func atFirst(t *testing.T, api *petratest.API, m occasion, f injection) *exporter {
 	f.now()
 	e := newExporter(t, api, m.yaml)
 	e.scrape() // whose failure may be that of an ID that the list of tenants does not have
@@ -158,7 +158,7 @@ func atFirst(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
 }
 
 // later: the request that a scrape waits for fails, twice.
-func later(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+func later(t *testing.T, api *petratest.API, m occasion, f injection) *exporter {
 	e := newExporter(t, api, m.yaml)
 	wantKnown(t, e.scrape())
 	f.now()
@@ -180,7 +180,7 @@ func later(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
 }
 
 // besides: a request fails that no scrape waits for.
-func besides(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+func besides(t *testing.T, api *petratest.API, m occasion, f injection) *exporter {
 	e := newExporter(t, api, m.yaml)
 	runScrapes(e, 2*time.Minute)
 	wantKnown(t, e.scrape())
@@ -193,7 +193,7 @@ func besides(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
 }
 
 // atReload: the configuration changes while the request is under way.
-func atReload(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+func atReload(t *testing.T, api *petratest.API, m occasion, f injection) *exporter {
 	e := newExporter(t, api, m.yaml)
 	wantKnown(t, e.scrape())
 	f.now()
@@ -211,7 +211,7 @@ func atReload(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
 
 // atShutdown: the process is stopped while the request is under way, and starts
 // again with what it knew.
-func atShutdown(t *testing.T, api *petratest.API, m moment, f strike) *exporter {
+func atShutdown(t *testing.T, api *petratest.API, m occasion, f injection) *exporter {
 	file := filepath.Join(t.TempDir(), "state.json")
 	e := newExporterWithState(t, api, m.yaml, file)
 	wantKnown(t, e.scrape())

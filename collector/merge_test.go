@@ -33,19 +33,19 @@ func TestAnswersInFlight(t *testing.T) {
 	}
 	s := newStore()
 	s.configure(loadTestConfig(t))
-	if _, err := s.applyTenants(&petra.Tenants{Tenants: []petra.Tenant{{ID: "A"}, {ID: "B"}}}, nil); err != nil {
+	if _, err := s.mergeTenants(&petra.Tenants{Tenants: []petra.Tenant{{ID: "A"}, {ID: "B"}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	newer, older := incident("newer", "ACTIVE", at(-60)), incident("older", "ACTIVE", at(-7200))
-	s.apply(reading{start: at(0), end: at(1), answer: answer(newer, older)})
+	s.merge(response{start: at(0), end: at(1), answer: answer(newer, older)})
 
-	// A whole read of A is asked for at 10 s, a head at 20 s; the head is there first.
+	// A full read of A is asked for at 10 s, an organization read at 20 s; the organization read is there first.
 	newerDone, olderDone := newer, older
 	newerDone.RemediationStatus, olderDone.RemediationStatus = "REMEDIATED", "REMEDIATED"
 	late := incident("late", "ACTIVE", at(15))
-	s.apply(reading{start: at(20), end: at(21), answer: cut(late, newerDone)})
-	gone := incident("gone", "ACTIVE", at(5)) // withdrawn before the head
-	s.apply(reading{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
+	s.merge(response{start: at(20), end: at(21), answer: cut(late, newerDone)})
+	gone := incident("gone", "ACTIVE", at(5)) // withdrawn before the organization read
+	s.merge(response{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
 
 	a := s.tenants["A"]
 	got := map[string]string{}
@@ -55,15 +55,15 @@ func TestAnswersInFlight(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"late":  "ACTIVE false",     // the head told it; that the whole read lacks it means nothing
-		"newer": "REMEDIATED false", // the head knew better
-		"older": "REMEDIATED false", // out of the head's reach
+		"late":  "ACTIVE false",     // the organization read told it; that the full read lacks it means nothing
+		"newer": "REMEDIATED false", // the organization read knew better
+		"older": "REMEDIATED false", // out of the organization read's reach
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if !a.whole.Equal(at(10)) || !a.covered.Equal(at(20)) {
-		t.Errorf("read whole at %s, covered at %s; want 10 s and 20 s after %s", a.whole, a.covered, begun)
+		t.Errorf("read in full at %s, covered at %s; want 10 s and 20 s after %s", a.whole, a.covered, begun)
 	}
 }
 
@@ -84,22 +84,22 @@ func TestSpan(t *testing.T) {
 		whole   bool
 		covers  map[int]bool // by day; day 0 is unknown
 	}{
-		"head":                         {answer: short, whole: true, covers: map[int]bool{0: true, 1: true, 9: true}},
-		"cut head":                     {answer: full, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
-		"whole read":                   {of: "A", answer: short, whole: true, covers: map[int]bool{0: true, 1: true}},
-		"full whole read":              {of: "A", answer: full, whole: true, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
-		"full, the oldest first":       {answer: reversed, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
-		"full one with others":         {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
-		"full without times":           {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
-		"full whole one without times": {of: "A", answer: untimed, covers: map[int]bool{0: false, 9: false}},
-		"full without times since":     {answer: untimed, since: day(3), bound: day(3), covers: map[int]bool{0: false, 2: false, 4: false, 9: false}},
-		"head since":                   {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: true, 2: false, 3: true}},
-		"cut head past since":          {answer: full, since: day(6), bound: day(6), whole: true, covers: map[int]bool{5: false, 6: true}},
-		"bound moved back":             {answer: short, since: day(3), bound: day(1), covers: map[int]bool{0: false, 2: false, 3: true}},
+		"organization":                           {answer: short, whole: true, covers: map[int]bool{0: true, 1: true, 9: true}},
+		"truncated organization read":            {answer: full, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"full read":                              {of: "A", answer: short, whole: true, covers: map[int]bool{0: true, 1: true}},
+		"truncated full read":                    {of: "A", answer: full, whole: true, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"full, the oldest first":                 {answer: reversed, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"full one with others":                   {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
+		"full without times":                     {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
+		"truncated full read without times":      {of: "A", answer: untimed, covers: map[int]bool{0: false, 9: false}},
+		"full without times since":               {answer: untimed, since: day(3), bound: day(3), covers: map[int]bool{0: false, 2: false, 4: false, 9: false}},
+		"organization read since":                {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: true, 2: false, 3: true}},
+		"truncated organization read past since": {answer: full, since: day(6), bound: day(6), whole: true, covers: map[int]bool{5: false, 6: true}},
+		"bound moved back":                       {answer: short, since: day(3), bound: day(1), covers: map[int]bool{0: false, 2: false, 3: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := reading{of: c.of, since: c.since, answer: c.answer}
-			s := r.span(c.foreign, c.bound)
+			r := response{of: c.of, since: c.since, answer: c.answer}
+			s := r.coverage(c.foreign, c.bound)
 			if got := s.whole(&tenant{}); got != c.whole {
 				t.Errorf("whole: %t", got)
 			}
@@ -114,8 +114,8 @@ func TestSpan(t *testing.T) {
 			}
 		})
 	}
-	// A tenant that was onboarded after a cut head's oldest was read whole by it.
-	head := (&reading{answer: full}).span(0, time.Time{})
+	// A tenant that was onboarded after a truncated organization read's oldest was read in full by it.
+	head := (&response{answer: full}).coverage(0, time.Time{})
 	for n, want := range map[int]bool{4: false, 5: false, 6: true} {
 		if got := head.whole(&tenant{Tenant: petra.Tenant{Onboarded: day(n)}}); got != want {
 			t.Errorf("onboarded on day %d: whole is %t", n, got)
@@ -132,19 +132,19 @@ func loadTestConfig(t *testing.T) *config.Config {
 	return cfg
 }
 
-// TestWholeReadsOnRealClock: a whole read comes when it is due on a clock that
+// TestWholeReadsOnRealClock: a full read comes when it is due on a clock that
 // goes on between two readings of it, as that of a synctest bubble does not.
 func TestWholeReadsOnRealClock(t *testing.T) {
-	world := petratest.NewWorld()
+	org := petratest.NewOrganization()
 	now := time.Now()
-	world.SetTenant(petratest.Tenant{ID: "A", Name: "A"})
+	org.SetTenant(petratest.Tenant{ID: "A", Name: "A"})
 	for i := range 501 {
-		world.Add(petratest.Incident{ID: fmt.Sprint(i), TenantID: "A", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour)})
+		org.Add(petratest.Incident{ID: fmt.Sprint(i), TenantID: "A", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour)})
 	}
 	whole := make(chan struct{}, 100)
-	api := petratest.NewAPI(world, petratest.Options{})
+	api := petratest.NewAPI(org, petratest.Options{})
 	api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: func(r petratest.Request) bool {
-		if petratest.IsWhole(r) {
+		if petratest.IsFullRead(r) {
 			whole <- struct{}{}
 		}
 		return false
@@ -156,7 +156,7 @@ func TestWholeReadsOnRealClock(t *testing.T) {
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := New(ctx, log.NewNopLogger())
-	c.refresher.started = now.Add(-settleIn)
+	c.refresher.started = now.Add(-startupDelay)
 	cfg, err := config.Load("", config.Overrides{APIURL: server.URL, APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestWholeReadsOnRealClock(t *testing.T) {
 	select {
 	case <-whole:
 	case <-time.After(20 * time.Second):
-		t.Error("no whole read")
+		t.Error("no full read")
 	}
 	cancel()
 	<-ended
