@@ -10,13 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The states of petra_tenants.
-const (
-	stateComplete = "complete"
-	statePending  = "pending"
-	stateStale    = "stale"
-)
-
 // recentIncident is a candidate for series of its own.
 type recentIncident struct {
 	tenant     string
@@ -87,23 +80,13 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 		out.add(rejectedDesc, float64(s.rejected.counts[reason]), string(reason))
 	}
 	for _, reason := range petra.Reasons(petra.RouteTenants) {
-		out.add(tenantsRejectedDesc, float64(s.tenantsRejected.counts[reason]), string(reason))
+		out.add(tenantsRejectedDesc, float64(s.list.rejected.counts[reason]), string(reason))
 	}
 	if s.answered {
-		out.add(unreadableDesc, float64(s.unreadable()))
+		out.add(unreadableDesc, float64(s.unreadableNow()))
 	}
 	s.collectRecent(out, recent)
 	out.send(ch)
-}
-
-func (s *store) state(t *tenant, now time.Time) string {
-	switch {
-	case !t.complete || !s.canPublish(t):
-		return statePending
-	case t.stale(now, s.cfg.MaxStaleness):
-		return stateStale
-	}
-	return stateComplete
 }
 
 // collectTenant publishes what is known of the tenant apart from incidents. Of
@@ -128,12 +111,12 @@ func (s *store) collectTenant(out *rows, t *tenant) {
 	if !t.Onboarded.IsZero() {
 		out.add(tenantOnboardedDesc, seconds(t.Onboarded), t.ID)
 	}
-	if !t.covered.IsZero() {
-		out.add(tenantLastRefreshDesc, seconds(t.covered), t.ID)
+	if !t.reads.last.IsZero() {
+		out.add(tenantLastRefreshDesc, seconds(t.reads.last), t.ID)
 	}
-	if !t.whole.IsZero() {
-		out.add(tenantLastFullReadDesc, seconds(t.whole), t.ID)
-		out.add(tenantTruncatedDesc, boolValue(t.truncated), t.ID)
+	if !t.reads.lastFull.IsZero() {
+		out.add(tenantLastFullReadDesc, seconds(t.reads.lastFull), t.ID)
+		out.add(tenantTruncatedDesc, boolValue(t.reads.truncated), t.ID)
 	}
 }
 
@@ -168,8 +151,8 @@ func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 // reachedByOrgRead reports whether organization reads tell the incident of a tenant whose own
 // reads are refused.
 func (s *store) reachedByOrgRead(t *tenant, i *incident, now time.Time) bool {
-	fresh := now.Sub(t.covered) <= s.cfg.MaxStaleness
-	return t.refused && fresh && !s.orgReadFrom.IsZero() && i.CreatedAt.After(s.orgReadFrom)
+	fresh := now.Sub(t.reads.last) <= s.cfg.MaxStaleness
+	return t.refused && fresh && s.orgRead.reaches(i.CreatedAt)
 }
 
 // collectCounts publishes what is true only once all of a tenant's incidents
@@ -235,7 +218,7 @@ func (s *store) collectCounts(out *rows, t *tenant) {
 // those remediated in it too.
 func (s *store) recentOf(recent []recentIncident, t *tenant, state string, now time.Time) []recentIncident {
 	from := now.Add(-s.cfg.RecentWindow)
-	reached := !t.covered.IsZero() && t.knownFrom.Before(from) && !t.stale(now, s.cfg.MaxStaleness)
+	reached := !t.reads.last.IsZero() && t.reads.knownFrom.Before(from) && !t.stale(now, s.cfg.MaxStaleness)
 	if s.cfg.RecentWindow == 0 || state != stateComplete && !reached {
 		return recent
 	}

@@ -100,7 +100,7 @@ func (c *Collector) History(begun time.Time) (all []Past) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.collected() {
-		if !t.complete || !s.canPublish(t) {
+		if t.reads.readiness != complete || !s.canPublish(t) {
 			continue
 		}
 		var occasions []occasion
@@ -151,7 +151,7 @@ func (p Past) Replay(metric string, stepOf func(time.Time) int) iter.Seq2[int, [
 			step = stepOf(occasions[0].at)
 			for len(occasions) > 0 && stepOf(occasions[0].at) == step {
 				m := occasions[0]
-				was.upsert(m.incident.Incident, m.status, m.at, true, false)
+				was.upsert(sighting{m.incident.Incident, m.status}, m.at, true, false)
 				occasions = occasions[1:]
 			}
 		}

@@ -3,6 +3,7 @@ package collector
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 )
@@ -36,4 +37,13 @@ func incidentID(id string) string {
 		label += fmt.Sprintf("-%.4x", sha256.Sum256([]byte(id)))
 	}
 	return label
+}
+
+// pageURL is the address if a browser can open it, else empty.
+func pageURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || labelValue(address) != address {
+		return ""
+	}
+	return address
 }

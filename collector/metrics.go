@@ -13,12 +13,21 @@ type desc struct {
 	valueType prometheus.ValueType
 }
 
+// descs are all descriptors of this file, for Describe.
+var descs []desc
+
 func gauge(name, help string, labels ...string) desc {
-	return desc{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue}
+	return newDesc(prometheus.GaugeValue, name, help, labels)
 }
 
 func counter(name, help string, labels ...string) desc {
-	return desc{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue}
+	return newDesc(prometheus.CounterValue, name, help, labels)
+}
+
+func newDesc(valueType prometheus.ValueType, name, help string, labels []string) desc {
+	d := desc{prometheus.NewDesc(name, help, labels, nil), valueType}
+	descs = append(descs, d)
+	return d
 }
 
 func (d desc) sample(value float64, labels ...string) prometheus.Metric {
@@ -74,13 +83,6 @@ var (
 	tenantsRejectedDesc = counter("petra_tenants_rejected_total", "Elements of the list of tenants that the exporter could not use, each counted once while it is remembered.", "reason")
 	unreadableDesc      = gauge("petra_incidents_unreadable", "Incidents in the API's last answers without a usable id or tenant. Above 0, incidents may be missing from all metrics, and none is taken for withdrawn. No series before the first answer.")
 )
-
-var descs = []desc{
-	tenantsDesc, tenantInfoDesc, tenantPausedDesc, tenantOnboardedDesc, tenantUpDesc, tenantLastRefreshDesc, tenantLastFullReadDesc, tenantTruncatedDesc,
-	incidentsDesc, openIncidentsDesc, oldestOpenDesc, lastIncidentDesc, raisedDesc, statusInfoDesc, openUnlistedDesc, recentUnlistedDesc,
-	openInfoDesc, openLiveDesc, openOccurredDesc, openCreatedDesc, recentCreatedDesc, recentOccurredDesc, recentDwellDesc, recentFirstSeenDesc,
-	upDesc, lastSuccessDesc, blockedUntilDesc, limitDesc, remainingDesc, rejectedDesc, tenantsRejectedDesc, unreadableDesc, stateSavedDesc, stateSuccessDesc,
-}
 
 // seconds is a time as Prometheus has it; the API's times have milliseconds.
 func seconds(t time.Time) float64 {

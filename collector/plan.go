@@ -4,8 +4,9 @@ import (
 	"time"
 )
 
-// The plan is what to ask next: a pure function of what is known, the budget
-// and the clock. docs/design.md has its rules with their reasons.
+// The plan is what to request next. It follows from what is known, the budget and
+// the clock, and changes none of them. docs/design.md has its rules and their
+// reasons.
 const (
 	// orgReadReserve is how many requests of a route's budget full reads leave
 	// free, so that a scrape always finds one for its organization read.
@@ -58,7 +59,7 @@ func (s *store) cold() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.tenants {
-		if t.attempted.IsZero() && s.collects(t) && !s.unknownID(t) {
+		if t.reads.lastAttempt.IsZero() && s.collects(t) && !s.unknownID(t) {
 			return true
 		}
 	}
@@ -73,19 +74,19 @@ func (s *store) cold() bool {
 func (s *store) nextFullRead(now time.Time, round int, cold bool) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.orgReadWhole {
+	if s.orgRead.all {
 		return ""
 	}
 	var mayChange, other *tenant
 	for _, t := range s.collected() {
 		switch {
-		case !s.orgReadFrom.IsZero() && t.Onboarded.After(s.orgReadFrom):
+		case s.orgRead.reaches(t.Onboarded):
 			// The last organization read has read it in full.
 		case s.mayChange(t):
-			if now.Sub(t.attempted) >= againAfter && (mayChange == nil || t.attempted.Before(mayChange.attempted)) {
+			if now.Sub(t.reads.lastAttempt) >= againAfter && (mayChange == nil || t.reads.lastAttempt.Before(mayChange.reads.lastAttempt)) {
 				mayChange = t
 			}
-		case other == nil || t.attempted.Before(other.attempted):
+		case other == nil || t.reads.lastAttempt.Before(other.reads.lastAttempt):
 			other = t
 		}
 	}
@@ -106,28 +107,12 @@ func (s *store) nextFullRead(now time.Time, round int, cold bool) string {
 // reach that is open, or that one answer has lacked and a second has to.
 func (s *store) mayChange(t *tenant) bool {
 	for _, i := range t.incidents {
-		reached := !s.orgReadFrom.IsZero() && i.CreatedAt.After(s.orgReadFrom)
+		reached := s.orgRead.reaches(i.CreatedAt)
 		if i.present && !reached && i.unreachable.IsZero() && (i.open() || !i.missing.IsZero()) {
 			return true
 		}
 	}
 	return false
-}
-
-// attempt notes that a full read of the tenant begins, and returns the ID to
-// send: the configured spelling until the tenant is resolved.
-func (s *store) attempt(id string, now time.Time) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tenants[id]
-	if t == nil {
-		return id
-	}
-	t.attempted = now
-	if t.petraIDKnown || t.configuredID == "" {
-		return t.ID
-	}
-	return t.configuredID
 }
 
 // fullReadTargets are the tenants that each refresh reads where it reads all: the
@@ -147,5 +132,5 @@ func (s *store) fullReadTargets() []string {
 func (s *store) listWanted() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.cfg.Tenants) == 0 && !s.listTried
+	return len(s.cfg.Tenants) == 0 && !s.list.tried
 }

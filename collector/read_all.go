@@ -124,7 +124,7 @@ func (s *store) unread() (ids []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.collected() {
-		if !t.complete && !t.refused {
+		if t.reads.readiness != complete && !t.refused {
 			ids = append(ids, t.ID)
 		}
 	}
@@ -138,9 +138,9 @@ func (r *refresher) tellUnread(s *store) error {
 	whole, truncated := 0, 0
 	for _, t := range s.collected() {
 		switch {
-		case !t.complete || !s.canPublish(t):
+		case t.reads.readiness != complete || !s.canPublish(t):
 			level.Warn(r.logger).Log("msg", "tenant cannot be read, and is left out", "tenant_id", t.ID)
-		case t.truncated:
+		case t.reads.truncated:
 			truncated++
 			fallthrough
 		default:

@@ -156,11 +156,11 @@ func (s *store) status(page *statusPage, now time.Time) {
 		return cmp.Or(b.created.Compare(a.created), strings.Compare(a.ID, b.ID))
 	})
 	page.addTenantProblems()
-	if n := s.unreadable(); n > 0 {
+	if n := s.unreadableNow(); n > 0 {
 		page.problem("%d incidents in the API's last answers have no usable id or tenant: incidents may be missing here, and none is taken for withdrawn.", n)
 	}
-	if s.listUnreadable > 0 {
-		page.problem("%d tenants in the API's list have no usable petraTenantId: tenants may be missing here, and none leaves.", s.listUnreadable)
+	if s.list.unreadable > 0 {
+		page.problem("%d tenants in the API's list have no usable petraTenantId: tenants may be missing here, and none leaves.", s.list.unreadable)
 	}
 	for _, st := range s.statuses.ordered {
 		page.Statuses = append(page.Statuses, statusStatus{st.label, st.meaning, incidents[st]})
@@ -217,7 +217,7 @@ func (p *statusPage) addTenantProblems() {
 func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenant {
 	row := statusTenant{
 		Name: labelValue(t.Name), ID: t.ID, Paused: t.Paused,
-		Up: "unknown", Read: ago(now, t.covered), FullRead: ago(now, t.whole),
+		Up: "unknown", Read: ago(now, t.reads.last), FullRead: ago(now, t.reads.lastFull),
 	}
 	down := t.up != nil && !*t.up
 	if t.up != nil {
@@ -238,7 +238,7 @@ func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenan
 		}
 	case state == statePending:
 		row.Problem, row.severity = "pending: not yet read in full, no counts", 2
-	case t.truncated:
+	case t.reads.truncated:
 		row.Problem, row.severity = "more incidents than the API gives (500): older ones are out of reach", 1
 	}
 	if state == stateComplete {

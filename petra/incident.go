@@ -101,9 +101,9 @@ func (a *Incidents) Unassigned() (elements []Rejection) {
 	return elements
 }
 
-// Full reports whether the answer holds as many incidents as the API gives at
+// Truncated reports whether the answer has as many incidents as the API gives at
 // most, so that older ones may be missing.
-func (a *Incidents) Full() bool {
+func (a *Incidents) Truncated() bool {
 	return a.Received >= MaxIncidents
 }
 

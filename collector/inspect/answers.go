@@ -43,7 +43,7 @@ func content(route petra.Route, tenants *petra.Tenants, incidents *petra.Inciden
 		return fmt.Sprintf("%s, %d of them paused", count(len(tenants.Tenants), "tenant"), paused)
 	}
 	text := count(incidents.Received, "incident")
-	if incidents.Full() {
+	if incidents.Truncated() {
 		text += ", the most that come at once; the exporter reads older ones tenant by tenant"
 	}
 	if n := len(incidents.Rejected); n > 0 {
