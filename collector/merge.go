@@ -62,20 +62,6 @@ func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	return news
 }
 
-// readOf returns the tenant of which the answer is a full read. Its Petra ID may
-// have become known since the request was made.
-func (s *store) readOf(r response) *tenant {
-	if t := s.tenants[r.of]; t != nil {
-		return t
-	}
-	for _, t := range s.collected() {
-		if t.MicrosoftID == r.of {
-			return t
-		}
-	}
-	return nil
-}
-
 // groupByTenant sorts the incidents of an answer by tenant. It leaves out those
 // that are too old and, in the answer for one tenant, those of another.
 func (s *store) groupByTenant(r response) (seen map[*tenant][]sighting, foreign int, notes []note) {

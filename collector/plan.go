@@ -23,10 +23,6 @@ const (
 	listEvery = time.Minute
 )
 
-// clock is time.Now: a test lets its wall clock jump, which must change nothing
-// of the plan.
-var clock = time.Now
-
 // orgReadInterval is the least time between the starts of two organization reads, with n
 // requests a minute: a little less than four scrapes a minute need at 10. While
 // the plan is cold, every second scrape's share goes to full reads.

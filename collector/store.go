@@ -15,6 +15,10 @@ import (
 // maxOpenIncidents is how many open incidents have series, over all tenants.
 const maxOpenIncidents = 5000
 
+// clock is time.Now: a test lets its wall clock jump, which must change nothing
+// of what is known or planned.
+var clock = time.Now
+
 // store is what is known of the tenants and their incidents. Only the refresher
 // changes it; Collect, the plan and the status page read it.
 type store struct {
@@ -91,6 +95,20 @@ func (s *store) collected() []*tenant {
 	}
 	slices.SortFunc(tenants, func(a, b *tenant) int { return cmp.Compare(a.ID, b.ID) })
 	return tenants
+}
+
+// readOf returns the tenant of which the answer is a full read. Its Petra ID may
+// have become known since the request was made.
+func (s *store) readOf(r response) *tenant {
+	if t := s.tenants[r.of]; t != nil {
+		return t
+	}
+	for _, t := range s.collected() {
+		if t.MicrosoftID == r.of {
+			return t
+		}
+	}
+	return nil
 }
 
 // unknownID reports whether a configured tenant is neither in the list nor has
