@@ -10,7 +10,7 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// configureTenants marks the configured tenants, and makes those that are not
+// configureTenants marks the configured tenants and creates those that are not
 // known yet.
 func (s *store) configureTenants() (notes []note) {
 	for _, id := range s.cfg.Tenants {
@@ -71,14 +71,14 @@ func (s *store) collected() []*tenant {
 	return members
 }
 
-// unknownID reports whether a tenant is configured that a good list does not
-// contain, and of which no incident came.
+// unknownID reports whether a configured tenant is missing from a good list and
+// no incident of it was seen.
 func (s *store) unknownID(t *tenant) bool {
 	return t.configured && !t.inList && len(t.incidents) == 0 && s.listKnown()
 }
 
-// listKnown reports whether there is a list of tenants, and all of it could be
-// used.
+// listKnown reports whether there is a list of tenants and every element of it
+// could be used.
 func (s *store) listKnown() bool {
 	return s.listSize >= 0 && s.listUnreadable == 0
 }
@@ -89,10 +89,10 @@ func (s *store) canPublish(t *tenant) bool {
 	return t.petraIDKnown || s.listTried && !s.unknownID(t) && !config.IsMicrosoftID(t.ID)
 }
 
-// mergeTenants takes over a list of tenants, or the failure to get one. A list
-// that is empty after one that was not is an error, and changes nothing. One with
-// elements that could not be used proves no departure: the tenant that it lacks
-// may be one of these.
+// mergeTenants applies a list of tenants, or the failure to get one. An empty list
+// after one that was not empty is an error and changes nothing. A list with
+// elements that could not be used proves no departure: a tenant that is missing
+// from it may be one of these.
 func (s *store) mergeTenants(list *petra.Tenants, err error) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *store) mergeTenants(list *petra.Tenants, err error) ([]note, error) {
 	return notes, nil
 }
 
-// listNotes say what has changed in how well the list of tenants can be read.
+// listNotes reports changes in how well the list of tenants can be read.
 func (s *store) listNotes(rejected []petra.Rejection) []note {
 	if len(rejected) > 0 && s.listUnreadable == 0 {
 		return []note{warn("msg", "elements of the list of tenants cannot be used; no tenant leaves meanwhile", "tenants", len(rejected), "reason", rejected[0].Reason)}
@@ -148,7 +148,7 @@ func (s *store) listNotes(rejected []petra.Rejection) []note {
 	return nil
 }
 
-// resolve finds the tenant that the API speaks of, nil where it is not known. A
+// resolve finds the tenant that the API means, nil if it is not known. A
 // configured Microsoft ID becomes the tenant's Petra ID here.
 func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
 	t := s.tenants[told.ID]
@@ -173,8 +173,8 @@ func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
 	return t, notes
 }
 
-// learn takes over what an incident says of its tenant. Without a
-// configuration or a good list, incidents are how tenants become known.
+// discover applies what an incident says about its tenant. Without a configuration
+// or a good list, tenants become known through their incidents.
 func (s *store) discover(told petra.Tenant) (*tenant, []note) {
 	t, notes := s.resolve(told)
 	discovering := len(s.cfg.Tenants) == 0 && !s.listKnown()

@@ -10,32 +10,32 @@ import (
 )
 
 const (
-	// withdrawnAfter is how far apart two answers must lie that both lack an
-	// incident before it counts as withdrawn: one wrong empty answer must not
+	// withdrawnAfter is the least time between two answers that are both missing
+	// an incident before it counts as withdrawn: one wrong empty answer must not
 	// close every page.
 	withdrawnAfter = 30 * time.Second
 	// unreachableFor is how long an open incident is published as last known
-	// when it is older than what the API still gives.
+	// after it became older than what the API still returns.
 	unreachableFor = 30 * 24 * time.Hour
 )
 
 // response is one good answer to a request for incidents.
 type response struct {
-	of         string    // the tenant that was asked for, as the store has it; empty for an organization read
+	of         string    // the requested tenant, under its ID in the store; empty for an organization read
 	since      time.Time // what was asked for
 	start, end time.Time
 	answer     *petra.Incidents
 }
 
-// coverage is what an answer covers: all that was created after from, or everything
-// since the time asked for.
+// coverage is what an answer covers: everything created after from, or everything
+// since the requested time.
 type coverage struct {
 	of    string // as in response
 	start time.Time
 	since time.Time
 	all   bool
 	from  time.Time
-	cut   bool // a full read that was cut: what is older is out of the API's reach
+	cut   bool // a truncated full read: the API does not return what is older
 }
 
 // covers reports whether an incident created then, which may be unknown, would
@@ -52,10 +52,10 @@ func (s *coverage) covers(created time.Time) bool {
 	return !s.from.IsZero() && created.After(s.from)
 }
 
-// coverage is what the answer covers. One that is full covers what is newer than its
-// oldest incident, and not what was created with it: others of that time may
-// lie beyond the cut. Without a usable time it covers nothing. One that was
-// asked for before the bound since moved back says nothing of what is older.
+// coverage is what the answer covers. A truncated answer covers what is newer than
+// its oldest incident, and not what was created at the same time as that: others
+// of that time may be missing from it. Without a usable time it covers nothing. An
+// answer requested before the bound since moved back does not cover what is older.
 func (r *response) coverage(foreign int, since time.Time) coverage {
 	s := coverage{of: r.of, start: r.start, since: r.since, all: true}
 	if oldest := r.answer.Oldest(); r.answer.Full() && (oldest.IsZero() || !oldest.Before(r.since)) {
@@ -68,14 +68,14 @@ func (r *response) coverage(foreign int, since time.Time) coverage {
 }
 
 // whole reports whether the answer is a full read of the tenant: it covers
-// everything, or all that can be, or the tenant is newer than its oldest.
+// everything, or all that can be, or the tenant is newer than its oldest incident.
 func (s *coverage) whole(t *tenant) bool {
 	return s.all || s.cut || !s.from.IsZero() && t.Onboarded.After(s.from)
 }
 
-// failed takes over that a request for incidents has failed: of a tenant, or of
-// an organization read where of is empty. The kind is that of the tenant's own failure, empty
-// where the route as a whole fails. It reports whether that is news.
+// failed records that a request for incidents has failed: for one tenant, or, if
+// of is empty, an organization read. The kind is that of the tenant's own failure,
+// empty if the whole route fails. It reports whether the failure is a new one.
 func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	}
 	t := s.tenants[of]
 	if t == nil || refused && !t.petraIDKnown && !s.listTried {
-		return false // the list will tell whether there is such a tenant
+		return false // the list will show whether there is such a tenant
 	}
 	t.refused = t.refused || refused
 	if kind == "" {
@@ -97,8 +97,8 @@ func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	return news
 }
 
-// merge takes over a good answer. One without a single incident that could be
-// used is an error, and changes nothing.
+// merge applies a good answer. An answer without a single usable incident is an
+// error and changes nothing.
 func (s *store) merge(r response) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *store) merge(r response) ([]note, error) {
 }
 
 // noteUnreadable counts the elements of an answer that could not be assigned. It
-// is called for an answer without a single usable element too.
+// is also called for an answer without a single usable element.
 func (s *store) noteUnreadable(r response, covered coverage) {
 	for _, rejection := range r.answer.Rejected {
 		s.rejected.add(rejection)
@@ -149,15 +149,16 @@ func (s *store) noteUnreadable(r response, covered coverage) {
 	s.answered = true
 }
 
-// unusable takes over an answer of which no element could be used.
+// unusable records an answer of which no element could be used.
 func (s *store) unusable(r response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noteUnreadable(r, coverage{})
 }
 
-// unreadable is how many elements of the last answers could not be assigned. A
-// organization read and a full read may hold the same ones; in plain mode there are no organization reads.
+// unreadable is how many elements of the last answers could not be assigned. An
+// organization read and a full read may contain the same ones; in plain mode there
+// are no organization reads.
 func (s *store) unreadable() int {
 	n := 0
 	for _, t := range s.collected() {
@@ -169,7 +170,7 @@ func (s *store) unreadable() int {
 	return max(n, s.orgUnreadable)
 }
 
-// answerNotes say what has changed in how well the API's answers can be read.
+// answerNotes reports changes in how well the API's answers can be read.
 func (s *store) answerNotes(r response, before int) (notes []note) {
 	if now := s.unreadable(); now > 0 && before == 0 { // it can only be of this answer
 		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents that it lacks stay as they are", "incidents", now, "reason", r.answer.Unassigned()[0].Reason))
@@ -183,8 +184,8 @@ func (s *store) answerNotes(r response, before int) (notes []note) {
 	return notes
 }
 
-// readOf is the tenant whose full read the answer is. Its Microsoft ID may
-// have been resolved since the request was made.
+// readOf is the tenant that the full read was for. Its Microsoft ID may have been
+// resolved since the request was made.
 func (s *store) readOf(r response) *tenant {
 	if t := s.tenants[r.of]; t != nil {
 		return t
@@ -197,8 +198,8 @@ func (s *store) readOf(r response) *tenant {
 	return nil
 }
 
-// groupByTenant sorts the incidents of an answer by tenant. Those that are too old are
-// left out, and in the answer for one tenant those of another.
+// groupByTenant sorts the incidents of an answer by tenant. It leaves out those
+// that are too old and, in the answer for one tenant, those of other tenants.
 func (s *store) groupByTenant(r response) (told map[*tenant][]petra.Incident, foreign int, notes []note) {
 	told = map[*tenant][]petra.Incident{}
 	unseen := map[*status]int{}
@@ -230,10 +231,10 @@ func (s *store) groupByTenant(r response) (told map[*tenant][]petra.Incident, fo
 	return told, foreign, notes
 }
 
-// mergeTenant takes over what an answer says, and does not say, of one tenant. Of
-// two answers in flight, the one that was asked for earlier says nothing about
-// what the other covered. Each of the doubts, elements that could not be assigned
-// or are another tenant's, may be an incident that the answer seems to lack.
+// mergeTenant applies an answer to one tenant. Of two answers in flight, the one
+// requested earlier says nothing about what the other covered. Each of the doubts,
+// elements that could not be assigned or belong to another tenant, may be an
+// incident that seems to be missing from the answer.
 func (s *store) mergeTenant(t *tenant, told []petra.Incident, r response, covered coverage, doubts int) {
 	first := !t.orgReadDone || covered.whole(t) && !t.fullReadDone
 	later := s.laterThan(t, r.start)
@@ -257,7 +258,7 @@ func (s *store) mergeTenant(t *tenant, told []petra.Incident, r response, covere
 	t.markRead(r, &covered)
 }
 
-// upsert takes over what an answer says of one incident.
+// upsert applies what an answer says about one incident.
 func (t *tenant) upsert(told petra.Incident, st *status, at time.Time, first, keepUser bool) {
 	i := t.incidents[told.ID]
 	if i == nil {
@@ -271,7 +272,7 @@ func (t *tenant) upsert(told petra.Incident, st *status, at time.Time, first, ke
 	t.count(i, !first)
 }
 
-// markMissing takes over that an answer lacks the incident.
+// markMissing records that the incident is missing from an answer.
 func (i *incident) markMissing(at time.Time, covered *coverage) {
 	switch {
 	case covered.covers(i.CreatedAt):
@@ -291,7 +292,7 @@ func (i *incident) markMissing(at time.Time, covered *coverage) {
 	}
 }
 
-// markRead takes over how far the tenant is known after an answer.
+// markRead records how much of the tenant is known after an answer.
 func (t *tenant) markRead(r response, covered *coverage) {
 	if r.of != "" || covered.all {
 		t.refused, t.err = false, ""
@@ -330,7 +331,7 @@ func (t *tenant) markRead(r response, covered *coverage) {
 	}
 }
 
-// laterThan returns what tells whether an answer that was asked for later than
+// laterThan returns a function that reports whether an answer requested later than
 // start covered an incident of the tenant.
 func (s *store) laterThan(t *tenant, start time.Time) func(created time.Time) bool {
 	var later []coverage
@@ -349,8 +350,8 @@ func (s *store) laterThan(t *tenant, start time.Time) func(created time.Time) bo
 	}
 }
 
-// remember keeps what an answer covered while another request may be in flight
-// that began before it.
+// remember keeps what an answer covered while a request that began before it may
+// still be in flight.
 func (s *store) remember(covered coverage) {
 	kept := s.applied[:0]
 	for _, other := range s.applied {

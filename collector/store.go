@@ -14,8 +14,8 @@ import (
 // maxOpenIncidents is how many open incidents have series, of all tenants.
 const maxOpenIncidents = 5000
 
-// store holds what is known of the tenants and their incidents. Only the
-// refresher writes it; only Collect, the plan and the status page read it.
+// store is the state of the tenants and their incidents. Only the refresher writes
+// it; only Collect, the plan and the status page read it.
 type store struct {
 	mu       sync.RWMutex
 	cfg      *config.Config
@@ -33,12 +33,12 @@ type store struct {
 	listTried bool // an attempt at the list of tenants has ended
 	listSize  int  // of the last good list; -1 before the first
 
-	orgReadFrom  time.Time  // creation of the oldest incident of the last organization read, if that was cut
-	orgReadWhole bool       // the last organization read was not cut: it read every tenant in full
-	applied      []coverage // what answers covered that another in flight may cover too
+	orgReadFrom  time.Time  // creation of the oldest incident of the last organization read, if that was truncated
+	orgReadWhole bool       // the last organization read was not truncated: it read every tenant in full
+	applied      []coverage // what answers covered that another one in flight may cover too
 }
 
-// note is a log line: something changed that a person may want to know.
+// note is a log line about a change that a person may want to know.
 type note struct {
 	level   func(log.Logger) log.Logger
 	keyvals []any
@@ -56,7 +56,7 @@ func newStore() *store {
 	}
 }
 
-// configure takes over a new configuration and keeps what is known and counted.
+// configure applies a new configuration and keeps data and counters.
 func (s *store) configure(cfg *config.Config) []note {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,7 @@ func (s *store) configure(cfg *config.Config) []note {
 	return notes
 }
 
-// reconfigureTenant brings a tenant's incidents under the new configuration.
+// reconfigureTenant updates a tenant's incidents for the new configuration.
 func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
 	if rebuild {
 		t.histograms = s.vecs.of(t.ID)
@@ -115,7 +115,7 @@ func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
 	}
 }
 
-// tooOld reports whether an incident was created before the configured bound.
+// tooOld reports whether an incident was created before the configured `since`.
 func (s *store) tooOld(created time.Time) bool {
 	return !created.IsZero() && created.Before(s.cfg.Since)
 }
@@ -127,7 +127,7 @@ func (t *tenant) hasHad(st *status) {
 	}
 }
 
-// listOpen gives open incidents series of their own. One that is listed stays
+// listOpen gives open incidents series of their own. A listed incident stays
 // listed until it is no longer open: a flood of new ones must not resolve the
 // oldest page. Free places go to the newest.
 func (s *store) listOpen() {

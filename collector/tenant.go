@@ -8,14 +8,14 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// tenant is what is known of one tenant. Times are starts of requests on our
-// clock, with its monotonic reading: what an answer tells is at least as new.
+// tenant is the state of one tenant. Times are starts of requests on our clock,
+// with its monotonic reading: an answer is at least as new as that.
 type tenant struct {
 	// Tenant.ID is the Petra ID or, for a configured tenant that is not
-	// resolved yet, its configured spelling as config.TenantKey folds it.
+	// resolved yet, its configured spelling as folded by config.TenantKey.
 	petra.Tenant
 	configured   bool   // the configuration names it
-	configuredID string // as it does
+	configuredID string // as spelled there
 	petraIDKnown bool   // the list or an incident has shown that ID is its Petra ID
 	inList       bool   // in the last good lists, at most two in a row without it
 	fromIncident bool   // from an incident, before the first good list
@@ -26,16 +26,16 @@ type tenant struct {
 	statuses   []*status            // that it has had
 	histograms histograms
 
-	up      *bool // whether the last request that was to cover it succeeded
+	up      *bool // whether the last request that concerned it succeeded
 	refused bool  // its own full read was answered with 403 or 404
 	err     string
 
-	covered   time.Time // the last answer that held its newest incidents
+	covered   time.Time // the last answer that contained its newest incidents
 	coveredAt time.Time // the same on the API's clock
 	whole     time.Time // the last full read
-	knownFrom time.Time // all that was created after it is known; zero: everything
+	knownFrom time.Time // everything created after it is known; zero: everything
 	complete  bool      // read in full, and no gap since
-	truncated bool      // its last full read came back full
+	truncated bool      // its last full read was truncated
 	attempted time.Time // the last try at a full read
 
 	orgReadDone, fullReadDone bool // its first organization read and its first full read are done
@@ -43,33 +43,33 @@ type tenant struct {
 	unreadable int // elements of its last full read that could not be assigned
 }
 
-// incident is what is known of one incident.
+// incident is the state of one incident.
 type incident struct {
 	petra.Incident // without Tenant
 	status         *status
 	url            string    // empty unless a page can be opened with it
-	firstSeen      time.Time // when this exporter first knew it
-	present        bool      // the API lists it, as far as is known
-	missing        time.Time // the first of the answers in a row that should have held it
+	firstSeen      time.Time // when this exporter first saw it
+	present        bool      // in the API's answers, as far as is known
+	missing        time.Time // the first of the answers in a row that should have contained it
 	unreachable    time.Time // open, but older than a truncated full read reaches, since then
 	listed         bool      // among the open incidents with series of their own
-	// doubts is how many elements could not be assigned in the last organization read and in
-	// the last full read that held the incident: an answer with more of them
-	// is no evidence that it is gone.
+	// doubts is how many elements could not be assigned in the last organization
+	// read and in the last full read that contained the incident: an answer with
+	// more of them is no evidence that it is gone.
 	doubts [2]int
 	// counted is what the histograms have of it: an incident is counted once,
-	// whatever the API says later.
+	// even if the API later corrects it.
 	counted [intervals]observation
 }
 
-// observation is what was observed in a histogram.
+// observation is what a histogram observed.
 type observation struct {
 	done, live bool
 	duration   time.Duration
 }
 
-// created is the creation of the incident or, where the API gives no usable
-// time, when this exporter first knew it.
+// created is the creation time of the incident or, if the API gives no usable one,
+// when this exporter first saw it.
 func (i *incident) created() time.Time {
 	if i.CreatedAt.IsZero() {
 		return i.firstSeen
@@ -85,11 +85,11 @@ func (i *incident) remediated() bool {
 	return i.status.meaning == config.Remediated
 }
 
-// recent reports whether the incident was raised in the window that begins at
-// from, or remediated in it.
+// recent reports whether the incident was raised, or remediated, in the window
+// that begins at from.
 func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
 	in := func(t time.Time) bool { return !t.Before(from) && !t.After(now.Add(time.Hour)) }
-	// Without a usable time, only one that is not over is taken for a new one.
+	// Without a usable time, only an incident that is not over counts as new.
 	raised = in(i.created()) && (!i.CreatedAt.IsZero() || !i.remediated())
 	if i.remediated() && i.HasDwell {
 		at, ok := i.RemediatedAt()
@@ -98,8 +98,8 @@ func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
 	return raised, remediated
 }
 
-// update takes over what the API says now. Times do not change: one that has
-// become unusable is still known.
+// update applies what the API now says. A time that has become unusable keeps its
+// last value.
 func (i *incident) update(told petra.Incident, status *status, keepUser bool) {
 	told.Tenant = petra.Tenant{}
 	if told.CreatedAt.IsZero() {
@@ -116,7 +116,7 @@ func (i *incident) update(told petra.Incident, status *status, keepUser bool) {
 	i.missing, i.unreachable = time.Time{}, time.Time{}
 }
 
-// pageURL is the address if a browser can open it, else empty.
+// pageURL returns the address if a browser can open it, else an empty string.
 func pageURL(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || labelValue(address) != address {
@@ -125,8 +125,8 @@ func pageURL(address string) string {
 	return address
 }
 
-// count observes what has become known of the incident and was not counted
-// before. Where exemplar is set, the observations carry the incident's ID.
+// count observes intervals of the incident that are now known and not counted yet.
+// If exemplar is set, the observations carry the incident's ID.
 func (t *tenant) count(i *incident, exemplar bool) {
 	occurred, created := i.OccurredAt, i.CreatedAt
 	if !occurred.IsZero() && !created.IsZero() {
@@ -141,7 +141,7 @@ func (t *tenant) count(i *incident, exemplar bool) {
 	}
 }
 
-// observe counts a duration once; a negative one (clocks differ) is zero.
+// observe counts a duration once; a negative one (clocks differ) counts as zero.
 func (t *tenant) observe(i *incident, kind interval, d time.Duration, exemplar bool) {
 	o := &i.counted[kind]
 	if o.done {
@@ -155,9 +155,9 @@ func (t *tenant) observe(i *incident, kind interval, d time.Duration, exemplar b
 	t.histograms.of(kind, o.live).observe(o.duration, id)
 }
 
-// stale reports whether what is known of the tenant as a whole is too old to
-// be published. While its own reads are refused, only they count: a truncated organization read
-// does not reach its older incidents.
+// stale reports whether the tenant's data is too old to be published. While its
+// own reads are refused, only they count: a truncated organization read does not
+// reach its older incidents.
 func (t *tenant) stale(now time.Time, most time.Duration) bool {
 	basis := t.covered
 	if t.refused {
@@ -166,7 +166,7 @@ func (t *tenant) stale(now time.Time, most time.Duration) bool {
 	return now.Sub(basis) > most
 }
 
-// mark remembers how the last request that was to cover the tenant ended.
+// mark records the result of the last request that concerned the tenant.
 func (t *tenant) mark(up bool) {
 	t.up = &up
 }
