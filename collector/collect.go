@@ -18,7 +18,7 @@ type recentIncident struct {
 }
 
 // rows are samples by metric, to be sent metric by metric as they are encoded:
-// sent as they are found, tenant by tenant, they would lie scattered in memory.
+// sent tenant by tenant as they are found, they would be scattered in memory.
 type rows struct {
 	samples    map[desc][]row
 	histograms [intervals][2][]*histogram
@@ -48,9 +48,9 @@ func (r *rows) send(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collect publishes what is known and not too old. Three kinds of series differ
-// in what must be known before they are true: single facts, counts, and recent
-// incidents.
+// collect publishes everything that is known and fresh. The three kinds of series
+// (single facts, counts and recent incidents) differ in what must be known before
+// they are true.
 func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -89,9 +89,9 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 	out.send(ch)
 }
 
-// collectTenant publishes what is known of the tenant apart from incidents. Of
-// a Microsoft ID that is not resolved, and of an ID that the organization does
-// not have, that is only that it is not read.
+// collectTenant publishes everything about the tenant except its incidents. An
+// unresolved Microsoft ID, or an ID that the organization does not have, only gets
+// petra_tenant_up 0.
 func (s *store) collectTenant(out *rows, t *tenant) {
 	unknownID := s.unknownID(t)
 	if unknownID {
@@ -120,9 +120,9 @@ func (s *store) collectTenant(out *rows, t *tenant) {
 	}
 }
 
-// collectFacts publishes single facts: each is true as soon as an answer held
-// the incident. Of a stale tenant only those are still told that organization reads reach,
-// where it is its own reads that are refused.
+// collectFacts publishes single facts: each is true as soon as an answer contained
+// the incident. For a stale tenant whose own reads are refused, it publishes only
+// those that organization reads reach.
 func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 	stale := t.stale(now, s.cfg.MaxStaleness)
 	var last time.Time
@@ -148,8 +148,8 @@ func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 	}
 }
 
-// reachedByOrgRead reports whether organization reads tell the incident of a tenant whose own
-// reads are refused.
+// reachedByOrgRead reports whether organization reads contain the incident of a
+// tenant whose own reads are refused.
 func (s *store) reachedByOrgRead(t *tenant, i *incident, now time.Time) bool {
 	fresh := now.Sub(t.reads.last) <= s.cfg.MaxStaleness
 	return t.refused && fresh && s.orgRead.reaches(i.CreatedAt)
@@ -213,9 +213,9 @@ func (s *store) collectCounts(out *rows, t *tenant) {
 	}
 }
 
-// recentOf adds a tenant's recent incidents, once the whole window is known: a
-// organization read that reaches back that far knows those raised in it, and a full read
-// those remediated in it too.
+// recentOf adds a tenant's recent incidents once the whole window is known: an
+// organization read that reaches back that far knows the incidents raised in it,
+// and a full read also those remediated in it.
 func (s *store) recentOf(recent []recentIncident, t *tenant, state string, now time.Time) []recentIncident {
 	from := now.Add(-s.cfg.RecentWindow)
 	reached := !t.reads.last.IsZero() && t.reads.knownFrom.Before(from) && !t.stale(now, s.cfg.MaxStaleness)

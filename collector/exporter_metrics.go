@@ -7,15 +7,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The reasons for which a refresh serves what is known.
+// The reasons why a refresh makes no request.
 const (
 	deferredTooSoon  = "too_soon"
 	deferredNoBudget = "no_budget"
 	deferredBlocked  = "blocked"
 )
 
-// exporterMetrics are the metrics of the exporter itself, which count as
-// things happen.
+// exporterMetrics are the metrics of the exporter itself, updated as things
+// happen.
 type exporterMetrics struct {
 	requests         *prometheus.CounterVec
 	requestDuration  *prometheus.HistogramVec

@@ -10,20 +10,20 @@ import (
 	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
-// keyFileSeen is the file with the key as it was when its mode was last looked
-// at, and for which configuration.
+// keyFileSeen is the key file as it was when its mode was last checked, and for
+// which configuration.
 type keyFileSeen struct {
 	cfg      *config.Config
 	mode     fs.FileMode
 	modified int64 // Unix time in nanoseconds
 }
 
-// checkKeyFile warns of a file with the key that everybody can read: once for
-// each change of the file, and again after a reload. The mode of the file
-// alone counts: a folder that is closed today may be opened tomorrow.
+// checkKeyFile warns about a world-readable key file: once for each change of the
+// file, and again after a reload. Only the mode of the file itself counts: a
+// directory that is closed today may be opened tomorrow.
 func (r *refresher) checkKeyFile(cfg *config.Config) {
 	file := cfg.API.KeyFile
-	if file == "" || runtime.GOOS == "windows" { // whose modes say nothing
+	if file == "" || runtime.GOOS == "windows" { // file modes mean nothing there
 		return
 	}
 	info, err := os.Stat(file)

@@ -34,7 +34,7 @@ func (d desc) sample(value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d.Desc, d.valueType, value, labels...)
 }
 
-// What is known of the tenants.
+// The state of the tenants.
 var (
 	tenantsDesc            = gauge("petra_tenants", "Tenants by what is known of them: complete (read in full, fresh), pending (not yet read in full), stale (no answer within max_staleness).", "state")
 	tenantInfoDesc         = gauge("petra_tenant_info", "Names of a tenant; always 1.", "tenant_id", "tenant_name", "microsoft_tenant_id")
@@ -46,7 +46,7 @@ var (
 	tenantTruncatedDesc    = gauge("petra_tenant_incidents_truncated", "1 if the tenant's last full read came back truncated (500), so that older incidents exist that the API does not give, else 0. No series before the tenant was first read in full.", "tenant_id")
 )
 
-// What is known of a tenant's incidents as a whole.
+// Totals of a tenant's incidents.
 var (
 	incidentsDesc      = gauge("petra_incidents", "Incidents that the API gives now, by remediation status. No series before the tenant was first read in full.", "tenant_id", "remediation_status", "live")
 	openIncidentsDesc  = gauge("petra_open_incidents", "Incidents that are neither remediated nor closed. 0 where there is none; no series where that is not known.", "tenant_id", "live")
@@ -58,7 +58,7 @@ var (
 	recentUnlistedDesc = gauge("petra_recent_incidents_unlisted", "Recent incidents without series of their own, above max_recent_incidents.")
 )
 
-// What is known of single incidents.
+// Single incidents.
 var (
 	openInfoDesc        = gauge("petra_open_incident_info", "An open incident; always 1. The url is empty where it is not http(s), the user_principal_name unless open_incident_user is set.", "tenant_id", "incident_id", "remediation_status", "url", "user_principal_name")
 	openLiveDesc        = gauge("petra_open_incident_live", "The API's live flag of an open incident, 1 or 0.", "tenant_id", "incident_id")
@@ -70,7 +70,7 @@ var (
 	recentFirstSeenDesc = gauge("petra_recent_incident_first_seen_timestamp_seconds", "When this exporter first knew an incident, of those raised or remediated within recent_window; its creation where the tenant's first read found it.", "tenant_id", "incident_id", "live")
 )
 
-// What is known of the API and the budget.
+// The API and the request budget.
 var (
 	upDesc              = gauge("petra_up", "1 if a request for incidents of the last refresh that made any succeeded, else 0. No series before the first.")
 	lastSuccessDesc     = gauge("petra_api_last_success_timestamp_seconds", "When a request of the route last succeeded; 0 before the first.", "route")
@@ -84,7 +84,7 @@ var (
 	unreadableDesc      = gauge("petra_incidents_unreadable", "Incidents in the API's last answers without a usable id or tenant. Above 0, incidents may be missing from all metrics, and none is taken for withdrawn. No series before the first answer.")
 )
 
-// seconds is a time as Prometheus has it; the API's times have milliseconds.
+// seconds is a time in Prometheus' unit; the API's times have milliseconds.
 func seconds(t time.Time) float64 {
 	return float64(t.UnixMilli()) / 1000
 }

@@ -11,22 +11,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// defaultScrapeTimeout holds where a scraper does not say how long it waits.
+// defaultScrapeTimeout applies if a scraper does not send its timeout.
 const defaultScrapeTimeout = 10 * time.Second
 
 // ScrapeOptions are how scrapes are served.
 type ScrapeOptions struct {
-	// TimeoutOffset is subtracted from the scraper's timeout, for what lies
+	// TimeoutOffset is subtracted from the scraper's timeout, to leave time
 	// between the end of the answer and its arrival.
 	TimeoutOffset time.Duration
-	// MaxRequests is how many scrapes are served at once, those included that
-	// wait for their refresh; more get 503. 0 means no limit.
+	// MaxRequests is the maximum number of concurrent scrapes, including those
+	// waiting for a refresh; excess scrapes get 503. 0 means no limit.
 	MaxRequests int
 }
 
-// ScrapeHandler serves the registry, into which the collector is registered,
-// after a refresh: with what is known when that has ended or, at the latest, so
-// that the scraper still gets it in time.
+// ScrapeHandler serves the registry, in which the collector is registered, once
+// the refresh has ended, or earlier if the scraper would otherwise time out.
 func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions) http.Handler {
 	all := &expositions{making: make(chan struct{}, 1), handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,
@@ -34,7 +33,7 @@ func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions
 		ErrorHandling: promhttp.ContinueOnError,
 		Registry:      registry,
 	})}
-	// A large exposition takes time to make: as long as the last one took.
+	// A large exposition takes time to encode: assume as long as the last one.
 	var making atomic.Int64
 	exposition := promhttp.InstrumentMetricHandler(registry, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -58,8 +57,8 @@ func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions
 	})
 }
 
-// wait waits for a refresh, at most until the deadline; it returns false where
-// the scraper is gone.
+// wait waits for a refresh, at most until the deadline; it returns false if the
+// scraper is gone.
 func (c *Collector) wait(r *http.Request, deadline time.Duration) bool {
 	done := c.refresher.refresh()
 	timer := time.NewTimer(max(0, deadline))

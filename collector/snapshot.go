@@ -11,17 +11,17 @@ import (
 )
 
 // stateVersion is the version of the state file's format, which docs/state.md
-// describes. The version before is read too, so a new one may add fields but
-// not change what one means.
+// describes. The version before it is read too, so a new one may add fields but
+// not change the meaning of one.
 const stateVersion = 1
 
-// snapshotFile is the content of the state file: what is known and counted, and
-// cannot be derived. It holds no personal data.
+// snapshotFile is the content of the state file: everything known and counted that
+// cannot be derived. It contains no personal data.
 type snapshotFile struct {
 	Version *int      `json:"version"` // a pointer, since 0 is one
 	APIURL  string    `json:"api_url"`
 	Written time.Time `json:"written"`
-	// Clean says that the process ended in order, so that Spent is complete.
+	// Clean says that the shutdown was orderly, so that Spent is complete.
 	Clean bool `json:"clean"`
 	// Spent are the ends of the last requests of each route, Blocked the ends
 	// of the waits that the API asked for.
@@ -91,8 +91,8 @@ type observationSnapshot struct {
 	Duration time.Duration `json:"duration"`
 }
 
-// readState reads the content of a state file that another process, or this
-// one, has written for the same API.
+// readState decodes a state file that this or another process wrote for the same
+// API.
 func readState(content []byte, apiURL string) (*snapshotFile, error) {
 	var saved snapshotFile
 	if err := json.Unmarshal(content, &saved); err != nil {
@@ -110,7 +110,7 @@ func readState(content []byte, apiURL string) (*snapshotFile, error) {
 	return &saved, nil
 }
 
-// save returns what the store would have to be told to be as it is.
+// save returns the content of a state file that restores the store.
 func (s *store) save() *snapshotFile {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -184,10 +184,9 @@ func (t *tenantSnapshot) readiness() readiness {
 	return unread
 }
 
-// load tells a new store, before it is configured, what was saved. No time on
-// our clock may lie ahead: the clock may have been set back. Each gets the
-// monotonic reading that it lacks, so that a clock that is set later makes
-// nothing stale.
+// load fills a new store, before it is configured, from a state file. No time may
+// be in the future, since the clock may have been set back. Each gets a monotonic
+// reading, so that setting the clock later makes nothing stale.
 func (s *store) load(saved *snapshotFile) {
 	now := clock()
 	past := func(t time.Time) time.Time {

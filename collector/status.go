@@ -27,13 +27,13 @@ var (
 	statusJS string
 
 	statusTemplate = template.Must(template.New("status").Parse(statusHTML))
-	// statusPolicy lets a browser use this style and this script alone, and
-	// load nothing.
+	// statusPolicy lets a browser use only this style and this script, and load
+	// nothing.
 	statusPolicy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 		digest(statusCSS), digest(statusJS))
 )
 
-// statusPage is what /status shows a person.
+// statusPage is what /status shows.
 type statusPage struct {
 	CSS                         template.CSS
 	JS                          template.JS
@@ -89,8 +89,8 @@ type statusTime struct {
 	Unix int64
 }
 
-// StatusHandler serves a page on what is known, what is wrong first. It asks
-// nothing of the API.
+// StatusHandler serves a page that shows problems first. It sends no request to
+// the API.
 func (c *Collector) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var page bytes.Buffer
@@ -196,7 +196,7 @@ func (p *statusPage) addIncidents(t *tenant, byStatus map[*status]int, now time.
 	p.OpenTenants += index(has)
 }
 
-// addTenantProblems says once what is wrong with how many tenants.
+// addTenantProblems adds each problem once, with the number of tenants that have it.
 func (p *statusPage) addTenantProblems() {
 	for rest := p.Tenants; len(rest) > 0; {
 		n := 1
@@ -254,7 +254,7 @@ func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenan
 	return row
 }
 
-// ago is how long something is past.
+// ago is how long ago something was.
 func ago(now, at time.Time) statusTime {
 	if at.IsZero() {
 		return statusTime{Text: "never"}
@@ -262,7 +262,7 @@ func ago(now, at time.Time) statusTime {
 	return statusTime{age(now.Sub(at)) + " ago", at.UTC().Format(time.RFC3339), at.Unix()}
 }
 
-// age is a duration for a person: no finer than it matters.
+// age is a duration for a person: no finer than needed.
 func age(d time.Duration) string {
 	unit := time.Second
 	switch {

@@ -13,16 +13,16 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// WebOptions are what the exporter serves beside the metrics, and how.
+// WebOptions say what the exporter serves besides the metrics, and how.
 type WebOptions struct {
 	ScrapeOptions
-	// Toolkit is where to listen, with which certificates and passwords.
+	// Toolkit has the listen addresses, certificates and passwords.
 	Toolkit *web.FlagConfig
 	// TelemetryPath is the path of the metrics.
 	TelemetryPath string
 	// Lifecycle allows POST /-/reload.
 	Lifecycle bool
-	// Reload reads the configuration anew.
+	// Reload reads the configuration again.
 	Reload func() error
 }
 
@@ -31,7 +31,7 @@ var (
 	reservedPath  = regexp.MustCompile(`^/(status$|-/)`)
 )
 
-// Validate returns an error that names the flag of a bad option.
+// Validate returns an error that names the flag of an invalid option.
 func (o WebOptions) Validate() error {
 	if !telemetryPath.MatchString(o.TelemetryPath) || path.Clean(o.TelemetryPath) != o.TelemetryPath || reservedPath.MatchString(o.TelemetryPath) {
 		return fmt.Errorf("--web.telemetry-path: %q must be a path such as /metrics, and neither /status nor below /-/", o.TelemetryPath)
@@ -54,7 +54,7 @@ func (o WebOptions) Validate() error {
 	return nil
 }
 
-// Handler serves all that the exporter serves.
+// Handler serves all pages of the exporter.
 func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.Handler, error) {
 	description := "Prometheus exporter for Petra Security's incidents"
 	if c.Simulated() {
@@ -105,7 +105,7 @@ func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.H
 	return mux, nil
 }
 
-// answer says what holds, or with 503 that it does not.
+// answer writes the text, or the error with status 503.
 func answer(w http.ResponseWriter, err error, text string) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
