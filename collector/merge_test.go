@@ -36,16 +36,21 @@ func TestAnswersInFlight(t *testing.T) {
 	if _, err := s.mergeTenants(&petra.Tenants{Tenants: []petra.Tenant{{ID: "A"}, {ID: "B"}}}, nil); err != nil {
 		t.Fatal(err)
 	}
+	merge := func(r response) {
+		if _, err := s.merge(r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	newer, older := incident("newer", "ACTIVE", at(-60)), incident("older", "ACTIVE", at(-7200))
-	s.merge(response{start: at(0), end: at(1), answer: answer(newer, older)})
+	merge(response{start: at(0), end: at(1), answer: answer(newer, older)})
 
 	// A full read of A is asked for at 10 s, an organization read at 20 s; the organization read is there first.
 	newerDone, olderDone := newer, older
 	newerDone.RemediationStatus, olderDone.RemediationStatus = "REMEDIATED", "REMEDIATED"
 	late := incident("late", "ACTIVE", at(15))
-	s.merge(response{start: at(20), end: at(21), answer: cut(late, newerDone)})
+	merge(response{start: at(20), end: at(21), answer: cut(late, newerDone)})
 	gone := incident("gone", "ACTIVE", at(5)) // withdrawn before the organization read
-	s.merge(response{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
+	merge(response{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
 
 	a := s.tenants["A"]
 	got := map[string]string{}
