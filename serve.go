@@ -14,11 +14,12 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
@@ -26,7 +27,7 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
-	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":9984")}
+	o := web.Options{Toolkit: kingpinflag.AddFlags(server, ":9984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
 	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
@@ -62,7 +63,7 @@ func (p *program) check(stateFile string) error {
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
 // flight.
-func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile string, hangups <-chan os.Signal) error {
+func (p *program) serve(ctx context.Context, o web.Options, stateFile string, hangups <-chan os.Signal) error {
 	level.Info(p.logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
 	limitMemory(p.logger)
 	var tasks sync.WaitGroup
@@ -76,14 +77,14 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 	if err := p.configure(ctx, c); err != nil {
 		return err
 	}
-	o.Reload = p.reloader(ctx, c)
+	o.Reload, o.Logger = p.reloader(ctx, c), p.logger
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, goCollector{collectors.NewGoCollector()}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
-	handler, err := c.Handler(registry, o)
+	handler, err := web.Handler(c, registry, o)
 	if err != nil {
 		return err
 	}
-	server := collector.NewServer(handler, serverLog(p.slogger.Handler()))
+	server := web.NewServer(handler, serverLog(p.slogger.Handler()))
 	if c.Simulated() {
 		level.Info(p.logger).Log("msg", "demo: all data is simulated")
 		server.BaseContext = announceDemo(p.logger, o.TelemetryPath)
@@ -107,7 +108,7 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 			_ = server.Close()
 		}
 	})
-	if err := web.ListenAndServe(server, o.Toolkit, p.slogger); !errors.Is(err, http.ErrServerClosed) {
+	if err := toolkit.ListenAndServe(server, o.Toolkit, p.slogger); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	level.Info(p.logger).Log("msg", "stopping petra_exporter")

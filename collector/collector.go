@@ -111,6 +111,10 @@ func (c *Collector) Run() {
 	r.saveFinal()
 }
 
+// Refresh begins a refresh, or joins the one under way; the channel is closed at
+// its end. The refresh outlives a caller that does not wait for it.
+func (c *Collector) Refresh() <-chan struct{} { return c.refresher.refresh() }
+
 // Ready reports whether the first refresh has ended, successfully or not.
 func (c *Collector) Ready() bool {
 	select {

@@ -21,7 +21,6 @@ type exporterMetrics struct {
 	requestDuration  *prometheus.HistogramVec
 	deferred         *prometheus.CounterVec
 	refreshDuration  prometheus.Histogram
-	deadlineExceeded prometheus.Counter
 	reloadSuccessful prometheus.Gauge
 	reloadSuccess    prometheus.Gauge
 }
@@ -51,10 +50,6 @@ func newExporterMetrics() *exporterMetrics {
 			Help:    "Time that a refresh took, of those that made a request for incidents.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30},
 		})),
-		deadlineExceeded: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "petra_scrapes_deadline_exceeded_total",
-			Help: "Scrapes answered with older data because their refresh was not done.",
-		}),
 		reloadSuccessful: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "petra_exporter_config_last_reload_successful",
 			Help: "1 if the last load of the configuration succeeded, else 0.",
@@ -79,7 +74,7 @@ func newExporterMetrics() *exporterMetrics {
 func (m *exporterMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.requests, m.requestDuration, m.deferred, m.refreshDuration,
-		m.deadlineExceeded, m.reloadSuccessful, m.reloadSuccess,
+		m.reloadSuccessful, m.reloadSuccess,
 	}
 }
 

@@ -1,13 +1,13 @@
 package collector
 
-import (
-	"net/http/httptest"
-	"time"
-)
+import "time"
 
 // Await does what a scrape does before it is answered, that long at most.
 func (c *Collector) Await(deadline time.Duration) {
-	c.wait(httptest.NewRequest("GET", "/metrics", nil), deadline)
+	select {
+	case <-c.Refresh():
+	case <-time.After(deadline):
+	}
 }
 
 // KnownTenant is what the store has of a tenant, for simulations.

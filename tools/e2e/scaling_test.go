@@ -15,6 +15,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	client "github.com/prometheus/client_golang/prometheus"
@@ -164,7 +165,7 @@ func newExporter(t *testing.T, api *petratest.API, requestsPerMinute int) *expor
 		cancel()
 		<-ended
 	})
-	return &exporter{handler: c.ScrapeHandler(registry, collector.ScrapeOptions{})}
+	return &exporter{handler: web.ScrapeHandler(c, registry, web.ScrapeOptions{Logger: log.NewNopLogger()})}
 }
 
 func (e *exporter) scrape() {

@@ -1,4 +1,6 @@
-package collector
+// Package web serves the exporter's pages: the metrics, within the time that a
+// scraper waits, and the status page. It puts the collector's data into words.
+package web
 
 import (
 	"errors"
@@ -6,18 +8,28 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 )
 
-// WebOptions say what the exporter serves besides the metrics, and how.
-type WebOptions struct {
+// Source is what the pages need of [*collector.Collector]: they can neither
+// configure nor run it.
+type Source interface {
+	Refresh() <-chan struct{}
+	Ready() bool
+	Overview(now time.Time) collector.Overview
+}
+
+// Options are what the exporter serves beside the metrics, and how.
+type Options struct {
 	ScrapeOptions
-	// Toolkit has the listen addresses, certificates and passwords.
-	Toolkit *web.FlagConfig
+	// Toolkit is where to listen, with which certificates and passwords.
+	Toolkit *toolkit.FlagConfig
 	// TelemetryPath is the path of the metrics.
 	TelemetryPath string
 	// Lifecycle allows POST /-/reload.
@@ -31,8 +43,8 @@ var (
 	reservedPath  = regexp.MustCompile(`^/(status$|-/)`)
 )
 
-// Validate returns an error that names the flag of an invalid option.
-func (o WebOptions) Validate() error {
+// Validate returns an error that names the flag of a bad option.
+func (o Options) Validate() error {
 	if !telemetryPath.MatchString(o.TelemetryPath) || path.Clean(o.TelemetryPath) != o.TelemetryPath || reservedPath.MatchString(o.TelemetryPath) {
 		return fmt.Errorf("--web.telemetry-path: %q must be a path such as /metrics, and neither /status nor below /-/", o.TelemetryPath)
 	}
@@ -45,7 +57,7 @@ func (o WebOptions) Validate() error {
 	if o.Toolkit != nil && o.Toolkit.WebConfigFile != nil {
 		err := config.CheckFile(*o.Toolkit.WebConfigFile)
 		if err == nil {
-			err = web.Validate(*o.Toolkit.WebConfigFile)
+			err = toolkit.Validate(*o.Toolkit.WebConfigFile)
 		}
 		if err != nil {
 			return fmt.Errorf("--web.config.file: %w", err)
@@ -54,18 +66,19 @@ func (o WebOptions) Validate() error {
 	return nil
 }
 
-// Handler serves all pages of the exporter.
-func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.Handler, error) {
+// Handler serves all that the exporter serves. The source is registered in the
+// registry.
+func Handler(source Source, registry *prometheus.Registry, o Options) (http.Handler, error) {
 	description := "Prometheus exporter for Petra Security's incidents"
-	if c.Simulated() {
+	if source.Overview(time.Now()).Simulated {
 		description += ". All data is simulated: this exporter runs with --demo."
 	}
-	landing, err := web.NewLandingPage(web.LandingConfig{
+	landing, err := toolkit.NewLandingPage(toolkit.LandingConfig{
 		Name:        "Petra exporter",
 		Description: description,
 		Version:     version.Info(),
 		Profiling:   "false",
-		Links: []web.LandingLinks{
+		Links: []toolkit.LandingLinks{
 			{Address: o.TelemetryPath, Text: "Metrics"},
 			{Address: "/status", Text: "Status", Description: "tenants, what is wrong first, and the budget of requests"},
 			{Address: "/-/healthy", Text: "Healthy", Description: "whether the process serves"},
@@ -81,12 +94,12 @@ func (c *Collector) Handler(registry *prometheus.Registry, o WebOptions) (http.H
 	} else {
 		mux.Handle("GET /{$}", landing)
 	}
-	mux.Handle("GET "+o.TelemetryPath, c.ScrapeHandler(registry, o.ScrapeOptions))
-	mux.Handle("GET /status", c.StatusHandler())
+	mux.Handle("GET "+o.TelemetryPath, ScrapeHandler(source, registry, o.ScrapeOptions))
+	mux.Handle("GET /status", statusHandler(source))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
 		var err error
-		if !c.Ready() {
+		if !source.Ready() {
 			err = errors.New("not ready: the first refresh has not ended")
 		}
 		answer(w, err, "ready")

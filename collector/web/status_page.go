@@ -1,4 +1,4 @@
-package collector
+package web
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/common/model"
@@ -89,12 +90,13 @@ type statusTime struct {
 	Unix int64
 }
 
-// StatusHandler serves a page that shows problems first. It sends no request to
-// the API.
-func (c *Collector) StatusHandler() http.Handler {
+// statusHandler serves a page on what is known, what is wrong first. It asks
+// nothing of the API.
+func statusHandler(source Source) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		now := time.Now()
 		var page bytes.Buffer
-		if err := statusTemplate.Execute(&page, c.status(clock())); err != nil {
+		if err := statusTemplate.Execute(&page, newStatusPage(source.Overview(now), now)); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
@@ -107,48 +109,14 @@ func (c *Collector) StatusHandler() http.Handler {
 	})
 }
 
-func (c *Collector) status(now time.Time) statusPage {
-	r := c.refresher
-	page := statusPage{CSS: template.CSS(statusCSS), JS: template.JS(statusJS), Now: now.UTC().Format(time.RFC3339), Simulated: c.Simulated()} //nolint:gosec // our own files
-	r.mu.Lock()
-	store := r.store
-	for _, route := range petra.Routes() {
-		state, budget := r.routes[route], r.budgets[route].State(now)
-		row := statusRoute{
-			Route: route, Remaining: budget.Remaining, Limit: budget.Limit,
-			Success: ago(now, state.success), LastError: state.err, ErrorAt: ago(now, state.errAt),
-		}
-		if !budget.Blocked.IsZero() {
-			row.Blocked = "for " + age(budget.Blocked.Sub(now))
-		}
-		if state.failing != "" {
-			page.problem("Requests for %s fail; the last good answer was %s. %s", route, row.Success.Text, state.err)
-		}
-		page.Routes = append(page.Routes, row)
+func newStatusPage(o collector.Overview, now time.Time) statusPage {
+	page := statusPage{CSS: template.CSS(statusCSS), JS: template.JS(statusJS), Now: now.UTC().Format(time.RFC3339), Simulated: o.Simulated} //nolint:gosec // our own files
+	for _, route := range o.Routes {
+		page.addRoute(route, now)
 	}
-	r.mu.Unlock()
-	store.status(&page, now)
-	return page
-}
-
-func (p *statusPage) problem(format string, args ...any) {
-	p.Problems = append(p.Problems, fmt.Sprintf(format, args...))
-}
-
-func (s *store) status(page *statusPage, now time.Time) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	states, incidents := map[string]int{}, map[*status]int{}
-	for _, t := range s.collected() {
-		state := s.state(t, now)
-		states[state]++
-		page.Tenants = append(page.Tenants, s.statusTenant(t, state, now))
-		page.Paused += index(t.Paused)
-		if s.canPublish(t) && !t.stale(now, s.cfg.MaxStaleness) {
-			page.addIncidents(t, incidents, now)
-		}
+	for _, t := range o.Tenants {
+		page.addTenant(t, now)
 	}
-	page.Complete, page.Pending, page.Stale = states[stateComplete], states[statePending], states[stateStale]
 	slices.SortStableFunc(page.Tenants, func(a, b statusTenant) int {
 		return cmp.Or(b.severity-a.severity, strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))
 	})
@@ -156,44 +124,98 @@ func (s *store) status(page *statusPage, now time.Time) {
 		return cmp.Or(b.created.Compare(a.created), strings.Compare(a.ID, b.ID))
 	})
 	page.addTenantProblems()
-	if n := s.unreadableNow(); n > 0 {
+	if n := o.UnreadableIncidents; n > 0 {
 		page.problem("%d incidents in the API's last answers have no usable id or tenant: incidents may be missing here, and none is taken for withdrawn.", n)
 	}
-	if s.list.unreadable > 0 {
-		page.problem("%d tenants in the API's list have no usable petraTenantId: tenants may be missing here, and none leaves.", s.list.unreadable)
+	if n := o.UnreadableTenants; n > 0 {
+		page.problem("%d tenants in the API's list have no usable petraTenantId: tenants may be missing here, and none leaves.", n)
 	}
-	for _, st := range s.statuses.ordered {
-		page.Statuses = append(page.Statuses, statusStatus{st.label, st.meaning, incidents[st]})
-		if st.meaning == config.Unknown {
-			page.problem("The remediation status %s is in none of the configured lists, and is treated as open.", st.label)
+	for _, status := range o.Statuses {
+		page.Statuses = append(page.Statuses, statusStatus(status))
+		if status.Meaning == config.Unknown {
+			page.problem("The remediation status %s is in none of the configured lists, and is treated as open.", status.Label)
 		}
+	}
+	return page
+}
+
+func (p *statusPage) problem(format string, args ...any) {
+	p.Problems = append(p.Problems, fmt.Sprintf(format, args...))
+}
+
+func (p *statusPage) addRoute(route collector.RouteOverview, now time.Time) {
+	row := statusRoute{
+		Route: route.Route, Remaining: route.Budget.Remaining, Limit: route.Budget.Limit,
+		Success: ago(now, route.LastSuccess), LastError: route.Failure, ErrorAt: ago(now, route.LastFailure),
+	}
+	if !route.Budget.Blocked.IsZero() {
+		row.Blocked = "for " + age(route.Budget.Blocked.Sub(now))
+	}
+	if route.Failing {
+		p.problem("Requests for %s fail; the last good answer was %s. %s", route.Route, row.Success.Text, route.Failure)
+	}
+	p.Routes = append(p.Routes, row)
+}
+
+// addTenant adds a tenant and its open incidents.
+func (p *statusPage) addTenant(t collector.TenantOverview, now time.Time) {
+	row := statusTenant{
+		Name: t.Name, ID: t.ID, Paused: t.Paused,
+		Up: "unknown", Read: ago(now, t.LastRead), FullRead: ago(now, t.LastFullRead),
+	}
+	if t.Up != nil {
+		row.Up = map[bool]string{true: "yes", false: "no"}[*t.Up]
+	}
+	if t.Unknown {
+		row.Up = "no"
+	}
+	switch t.State {
+	case collector.Complete:
+		p.Complete++
+		row.Open, row.Live = fmt.Sprint(t.Open), fmt.Sprint(t.Live)
+	case collector.Pending:
+		p.Pending++
+	case collector.Stale:
+		p.Stale++
+	}
+	row.Problem, row.severity = tenantProblem(t)
+	p.Tenants = append(p.Tenants, row)
+	if t.Paused {
+		p.Paused++
+	}
+	if t.Open > 0 {
+		p.OpenTenants++
+	}
+	p.Live += t.Live
+	p.Unlisted += t.Open - len(t.Listed)
+	for _, i := range t.Listed {
+		p.Open = append(p.Open, statusIncident{
+			Tenant: cmp.Or(t.Name, t.ID), TenantID: t.ID, ID: i.ID, URL: i.URL,
+			Created: ago(now, i.Created), Occurred: ago(now, i.Occurred),
+			Live: i.Live, Status: i.Status, created: i.Created,
+		})
 	}
 }
 
-// addIncidents adds a tenant's open incidents, and counts all by status.
-func (p *statusPage) addIncidents(t *tenant, byStatus map[*status]int, now time.Time) {
-	has := false
-	for _, i := range t.incidents {
-		if !i.present {
-			continue
-		}
-		byStatus[i.status]++
-		if !i.open() {
-			continue
-		}
-		has = true
-		p.Live += index(i.Live)
-		if !i.listed {
-			p.Unlisted++
-			continue
-		}
-		p.Open = append(p.Open, statusIncident{
-			Tenant: cmp.Or(labelValue(t.Name), t.ID), TenantID: t.ID, ID: i.ID, URL: i.url,
-			Created: ago(now, i.created()), Occurred: ago(now, i.OccurredAt),
-			Live: i.Live, Status: i.status.label, created: i.created(),
-		})
+// tenantProblem says what is wrong with a tenant, and how bad that is.
+func tenantProblem(t collector.TenantOverview) (problem string, severity int) {
+	switch {
+	case t.Unknown:
+		return "configured, but not in the organization: check the ID", 6
+	case t.State == collector.Stale:
+		return "stale: not read for too long, nothing is published", 5
+	case t.Refused:
+		return "the API refuses to give this tenant (" + t.Failure + ")", 4
+	case t.Up != nil && !*t.Up && t.Failure != "":
+		return "the last request failed (" + t.Failure + ")", 3
+	case t.Up != nil && !*t.Up:
+		return "the last request failed", 3
+	case t.State == collector.Pending:
+		return "pending: not yet read in full, no counts", 2
+	case t.Truncated:
+		return "more incidents than the API gives (500): older ones are out of reach", 1
 	}
-	p.OpenTenants += index(has)
+	return "", 0
 }
 
 // addTenantProblems adds each problem once, with the number of tenants that have it.
@@ -214,47 +236,7 @@ func (p *statusPage) addTenantProblems() {
 	}
 }
 
-func (s *store) statusTenant(t *tenant, state string, now time.Time) statusTenant {
-	row := statusTenant{
-		Name: labelValue(t.Name), ID: t.ID, Paused: t.Paused,
-		Up: "unknown", Read: ago(now, t.reads.last), FullRead: ago(now, t.reads.lastFull),
-	}
-	down := t.up != nil && !*t.up
-	if t.up != nil {
-		row.Up = map[bool]string{true: "yes", false: "no"}[*t.up]
-	}
-	switch {
-	case s.unknownID(t):
-		row.Up = "no"
-		row.Problem, row.severity = "configured, but not in the organization: check the ID", 6
-	case state == stateStale:
-		row.Problem, row.severity = "stale: not read for too long, nothing is published", 5
-	case t.refused:
-		row.Problem, row.severity = "the API refuses to give this tenant ("+t.err+")", 4
-	case down:
-		row.Problem, row.severity = "the last request failed", 3
-		if t.err != "" {
-			row.Problem += " (" + t.err + ")"
-		}
-	case state == statePending:
-		row.Problem, row.severity = "pending: not yet read in full, no counts", 2
-	case t.reads.truncated:
-		row.Problem, row.severity = "more incidents than the API gives (500): older ones are out of reach", 1
-	}
-	if state == stateComplete {
-		open, live := 0, 0
-		for _, i := range t.incidents {
-			if i.open() {
-				open++
-				live += index(i.Live)
-			}
-		}
-		row.Open, row.Live = fmt.Sprint(open), fmt.Sprint(live)
-	}
-	return row
-}
-
-// ago is how long ago something was.
+// ago is how long something is past.
 func ago(now, at time.Time) statusTime {
 	if at.IsZero() {
 		return statusTime{Text: "never"}
