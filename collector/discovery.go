@@ -143,7 +143,7 @@ func (s *store) listNotes(rejected []petra.Rejection) []note {
 	if len(rejected) > 0 && s.listUnreadable == 0 {
 		return []note{warn("msg", "elements of the list of tenants cannot be used; no tenant leaves meanwhile", "tenants", len(rejected), "reason", rejected[0].Reason)}
 	} else if len(rejected) == 0 && s.listUnreadable > 0 {
-		return []note{{level.Info, []any{"msg", "the whole list of tenants can be used again"}}}
+		return []note{{level.Info, []any{"msg", "every element of the list of tenants can be used again"}}}
 	}
 	return nil
 }

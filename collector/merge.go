@@ -104,7 +104,7 @@ func (s *store) merge(r response) ([]note, error) {
 	defer s.mu.Unlock()
 	told, foreign, notes := s.groupByTenant(r)
 	if foreign > 0 && foreign == len(r.answer.Incidents) {
-		return nil, fmt.Errorf("%w: none of %d incidents is of the tenant that was asked for", petra.ErrUndecodable, r.answer.Received)
+		return nil, fmt.Errorf("%w: none of %d incidents belongs to the requested tenant", petra.ErrUndecodable, r.answer.Received)
 	}
 	unreadable := s.unreadable()
 	covered := r.coverage(foreign, s.cfg.Since)
@@ -173,13 +173,13 @@ func (s *store) unreadable() int {
 // answerNotes reports changes in how well the API's answers can be read.
 func (s *store) answerNotes(r response, before int) (notes []note) {
 	if now := s.unreadable(); now > 0 && before == 0 { // it can only be of this answer
-		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents that it lacks stay as they are", "incidents", now, "reason", r.answer.Unassigned()[0].Reason))
+		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents missing from it stay as they are", "incidents", now, "reason", r.answer.Unassigned()[0].Reason))
 	} else if now == 0 && before > 0 {
 		notes = append(notes, note{level.Info, []any{"msg", "all incidents in the API's answers can be read again"}})
 	}
 	if !s.unordered && !r.answer.NewestFirst() {
 		s.unordered = true
-		notes = append(notes, warn("msg", "the API's answer is not ordered newest first; the exporter orders it by itself", "tenant_id", r.of))
+		notes = append(notes, warn("msg", "the API's answer is not ordered newest first; the exporter sorts it", "tenant_id", r.of))
 	}
 	return notes
 }
