@@ -225,7 +225,7 @@ func TestReliabilityClients(t *testing.T) {
 		"writing an exposition":                          "for each 64 KiB the scraper's timeout, " + duration(collector.MaxWriting) + " at most; for all " + duration(collector.MaxReading),
 		"anything else, the wait for a refresh included": duration(server.WriteTimeout),
 		"idle between two requests":                      duration(server.IdleTimeout),
-		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, those first that ask nothing", collector.MaxConnections),
+		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, idle ones first", collector.MaxConnections),
 		"scrapes at once":                                "`--web.max-requests`; more get 503",
 	}
 	for _, row := range tableOf(t, "docs/reliability.md", "| phase | bound |") {
