@@ -21,7 +21,7 @@ func oneOf(flag *kingpin.FlagClause, values ...string) *string {
 }
 
 func number(flag *kingpin.FlagClause, value *int) {
-	flag.SetValue(&namedValue{flag, "no whole number", func(text string) bool {
+	flag.SetValue(&namedValue{flag, "not a whole number", func(text string) bool {
 		n, err := strconv.Atoi(text)
 		*value = n
 		return err == nil
@@ -29,7 +29,7 @@ func number(flag *kingpin.FlagClause, value *int) {
 }
 
 func duration(flag *kingpin.FlagClause, value *time.Duration) {
-	flag.SetValue(&namedValue{flag, "no duration such as 0.5s", func(text string) bool {
+	flag.SetValue(&namedValue{flag, "not a duration such as 0.5s", func(text string) bool {
 		d, err := time.ParseDuration(text)
 		*value = d
 		return err == nil

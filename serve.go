@@ -24,13 +24,13 @@ import (
 )
 
 func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) command {
-	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
+	server := app.Command("serve", "Serve the metrics (default command).")
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
-	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
+	stateFile := server.Flag("state.file", "File that keeps data and counters over a restart.").PlaceHolder("FILE").String()
 	o := web.Options{Toolkit: kingpinflag.AddFlags(server, ":9984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
+	number(server.Flag("web.max-requests", "Maximum concurrent scrapes, including those waiting for a refresh; excess scrapes get 503. 0: no limit.").Default("40"), &o.MaxRequests)
 	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
 	return command{
 		check: func() (done bool, err error) {
@@ -123,7 +123,7 @@ func (p *program) reloader(ctx context.Context, c *collector.Collector) func() e
 		defer one.Unlock()
 		if err := p.configure(ctx, c); err != nil {
 			c.ConfigureFailed()
-			level.Error(p.logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
+			level.Error(p.logger).Log("msg", "configuration not reloaded, the previous one stays in effect", "err", err)
 			return err
 		}
 		level.Info(p.logger).Log("msg", "configuration reloaded")

@@ -104,7 +104,7 @@ func (s *store) listNotes(rejected []petra.Rejection) []note {
 	if len(rejected) > 0 && s.list.unreadable == 0 {
 		return []note{warn("msg", "elements of the list of tenants cannot be used; no tenant leaves meanwhile", "tenants", len(rejected), "reason", rejected[0].Reason)}
 	} else if len(rejected) == 0 && s.list.unreadable > 0 {
-		return []note{info("msg", "all of the list of tenants can be used again")}
+		return []note{info("msg", "every element of the list of tenants can be used again")}
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func newExporterMetrics() *exporterMetrics {
 	m := &exporterMetrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_api_requests_total",
-			Help: "Requests to the API by HTTP status, or error where none came.",
+			Help: "Requests to the API by HTTP status, or error if there was no answer.",
 		}, []string{"route", "code"}),
 		requestDuration: prometheus.NewHistogramVec(native(prometheus.HistogramOpts{
 			Name:    "petra_api_request_duration_seconds",
@@ -43,11 +43,11 @@ func newExporterMetrics() *exporterMetrics {
 		}), []string{"route"}),
 		deferred: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_refreshes_deferred_total",
-			Help: "Refreshes that served what was known: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting as the API asked: 429, or 503 with Retry-After).",
+			Help: "Scrapes answered from memory because no API request was allowed, by reason: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting as the API asked: 429, or 503 with Retry-After).",
 		}, []string{"reason"}),
 		refreshDuration: prometheus.NewHistogram(native(prometheus.HistogramOpts{
 			Name:    "petra_refresh_duration_seconds",
-			Help:    "Time that a refresh took, of those that made a request for incidents.",
+			Help:    "Duration of the refreshes that made a request for incidents.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30},
 		})),
 		reloadSuccessful: prometheus.NewGauge(prometheus.GaugeOpts{

@@ -23,15 +23,15 @@ const (
 var histogramOpts = [intervals]prometheus.HistogramOpts{
 	dwell: {
 		Name: "petra_incident_dwell_time_seconds",
-		Help: "Time from the compromise to its remediation, as the API states it (dwellTimeMinutes); remediated incidents only. No series before the tenant was first read in full.",
+		Help: "Time from the compromise to its remediation, as the API states it (dwellTimeMinutes); remediated incidents only. Absent before the tenant's first full read.",
 	},
 	detection: {
 		Name: "petra_incident_detection_time_seconds",
-		Help: "Time from the compromise to the raising of the incident (createdAt - occurredAt); all incidents. No series before the tenant was first read in full.",
+		Help: "Time from the compromise to the raising of the incident (createdAt - occurredAt); all incidents. Absent before the tenant's first full read.",
 	},
 	remediation: {
 		Name: "petra_incident_remediation_time_seconds",
-		Help: "Time from the raising of the incident to its remediation (occurredAt + dwell time - createdAt); remediated incidents only. No series before the tenant was first read in full.",
+		Help: "Time from the raising of the incident to its remediation (occurredAt + dwell time - createdAt); remediated incidents only. Absent before the tenant's first full read.",
 	},
 }
 

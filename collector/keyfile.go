@@ -36,7 +36,7 @@ func (r *refresher) checkKeyFile(cfg *config.Config) {
 	r.keyFile = seen
 	r.mu.Unlock()
 	if seen != before && seen.mode&0o004 != 0 {
-		level.Warn(r.logger).Log("msg", "everybody on this machine can read the file with the API key", "file", file,
+		level.Warn(r.logger).Log("msg", "the file with the API key is world-readable", "file", file,
 			"mode", fmt.Sprintf("%04o", seen.mode), "remedy", "chmod o= "+file+"; of a Kubernetes secret: defaultMode 0440 and fsGroup")
 	}
 }

@@ -15,7 +15,7 @@ func (s *store) merge(r response) ([]note, error) {
 	defer s.mu.Unlock()
 	seen, foreign, notes := s.groupByTenant(r)
 	if foreign > 0 && foreign == len(r.answer.Incidents) {
-		return nil, fmt.Errorf("%w: none of %d incidents is of the tenant that was asked for", petra.ErrUndecodable, r.answer.Received)
+		return nil, fmt.Errorf("%w: none of %d incidents belongs to the requested tenant", petra.ErrUndecodable, r.answer.Received)
 	}
 	before := s.unreadableNow()
 	covered := r.coverage(foreign, s.cfg.Since)

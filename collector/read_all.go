@@ -139,7 +139,7 @@ func (r *refresher) tellUnread(s *store) error {
 	for _, t := range s.collected() {
 		switch {
 		case t.reads.readiness != complete || !s.canPublish(t):
-			level.Warn(r.logger).Log("msg", "tenant cannot be read, and is left out", "tenant_id", t.ID)
+			level.Warn(r.logger).Log("msg", "tenant cannot be read and is left out", "tenant_id", t.ID)
 		case t.reads.truncated:
 			truncated++
 			fallthrough
@@ -148,7 +148,7 @@ func (r *refresher) tellUnread(s *store) error {
 		}
 	}
 	if truncated > 0 {
-		level.Warn(r.logger).Log("msg", "the API gives the newest 500 incidents of a tenant; the history of these tenants begins with the oldest of them", "tenants", truncated)
+		level.Warn(r.logger).Log("msg", "the API returns only the newest 500 incidents of a tenant; the history of these tenants begins with the oldest of those", "tenants", truncated)
 	}
 	if whole == 0 {
 		return errors.New("no tenant could be read")

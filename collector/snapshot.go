@@ -96,16 +96,16 @@ type observationSnapshot struct {
 func readState(content []byte, apiURL string) (*snapshotFile, error) {
 	var saved snapshotFile
 	if err := json.Unmarshal(content, &saved); err != nil {
-		return nil, fmt.Errorf("not a whole state file: %w", err)
+		return nil, fmt.Errorf("incomplete state file: %w", err)
 	}
 	switch v := saved.Version; {
 	case v == nil:
-		return nil, errors.New("no state file: it has no version")
+		return nil, errors.New("not a state file: it has no version")
 	case *v != stateVersion && *v != stateVersion-1:
-		return nil, fmt.Errorf("of format version %d; this program reads %d and %d", *v, stateVersion-1, stateVersion)
+		return nil, fmt.Errorf("format version %d; this program reads %d and %d", *v, stateVersion-1, stateVersion)
 	}
 	if saved.APIURL != apiURL {
-		return nil, fmt.Errorf("of another API, %s", saved.APIURL)
+		return nil, fmt.Errorf("it is for another API, %s", saved.APIURL)
 	}
 	return &saved, nil
 }

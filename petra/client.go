@@ -157,7 +157,7 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	request := Request{Route: route}
 	err = c.send(ctx, &request, query, key, decode)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no whole answer within %s: %w", c.cfg.Timeout, err)
+		err = fmt.Errorf("no complete answer within %s: %w", c.cfg.Timeout, err)
 	}
 	request.Duration, request.Err = time.Since(start), err
 	c.observe(request)
@@ -231,7 +231,7 @@ func (c *Client) key(ctx context.Context) (string, error) {
 	}
 	for _, r := range key {
 		if r <= ' ' || r > '~' {
-			return "", fmt.Errorf("%w: %s holds a space, a line break or another character that no key has", ErrKey, c.cfg.Key.Description())
+			return "", fmt.Errorf("%w: %s contains a space, a line break or another character that no key has", ErrKey, c.cfg.Key.Description())
 		}
 	}
 	return key, nil

@@ -340,7 +340,7 @@ func digest(raw json.RawMessage) string {
 // undecodable hides the value that encoding/json puts into a type error.
 func undecodable(err error) error {
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType {
-		return fmt.Errorf("%w: no object of the documented form", ErrUndecodable)
+		return fmt.Errorf("%w: not an object of the documented form", ErrUndecodable)
 	}
 	return fmt.Errorf("%w: %w", ErrUndecodable, err)
 }

@@ -27,7 +27,7 @@ type besideFile struct {
 // be written is found at once.
 func createBeside(path string) (*besideFile, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file; name another", path)
+		return nil, fmt.Errorf("%s is not a regular file; name another", path)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ type sampleWriter struct {
 	header  []byte // of the family, until its first sample
 }
 
-// organization read begins a family. One without samples has no header.
+// head begins a family. One without samples has no header.
 func (w *sampleWriter) head(family *dto.MetricFamily) error {
 	var header bytes.Buffer
 	_, err := expfmt.MetricFamilyToOpenMetrics(&header, family)

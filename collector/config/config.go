@@ -201,7 +201,7 @@ var errTwice = errors.New("is there twice")
 func (c *Config) addTenant(id string) error {
 	switch {
 	case id == "" || strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }):
-		return fmt.Errorf("%q is no Petra or Microsoft tenant ID", id)
+		return fmt.Errorf("%q is not a Petra or Microsoft tenant ID", id)
 	case len([]rune(id)) > petra.MaxIDLength:
 		return fmt.Errorf("an ID of %d characters is longer than %d", len([]rune(id)), petra.MaxIDLength)
 	case slices.ContainsFunc(c.Tenants, func(other string) bool { return TenantKey(other) == TenantKey(id) }):

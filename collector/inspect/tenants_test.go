@@ -157,7 +157,7 @@ func TestTenantsFails(t *testing.T) {
 		want string
 	}{
 		"no key":        {func(o *inspect.Options) { o.Overrides.APIKey = "" }, "no usable API key; name it with "},
-		"broken key":    {func(o *inspect.Options) { o.Overrides.APIKey = testKey + " x" }, "PETRA_API_KEY holds a space"},
+		"broken key":    {func(o *inspect.Options) { o.Overrides.APIKey = testKey + " x" }, "PETRA_API_KEY contains a space"},
 		"configuration": {func(o *inspect.Options) { o.ConfigFile = "missing.yml" }, "--config.file: open missing.yml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -92,6 +92,6 @@ func (e *exposition) send(w http.ResponseWriter, r *http.Request, patience time.
 		err = control.Flush()
 	}
 	if err != nil && !time.Now().Before(deadline) { // HTTP/2 has an error of its own
-		level.Warn(logger).Log("msg", "scrape broken off, the client reads too slowly", "client", r.RemoteAddr, "sent", sent, "size", e.size)
+		level.Warn(logger).Log("msg", "scrape aborted, the client reads too slowly", "client", r.RemoteAddr, "sent", sent, "size", e.size)
 	}
 }

@@ -124,7 +124,7 @@ func TestSlowClients(t *testing.T) {
 					client.Wait()
 				}
 				want := min(1, int(c.ends))
-				if lines := strings.Count(e.log.String(), `msg="scrape broken off, the client reads too slowly"`); lines != want {
+				if lines := strings.Count(e.log.String(), `msg="scrape aborted, the client reads too slowly"`); lines != want {
 					t.Errorf("%d lines in the log, want %d:\n%s", lines, want, e.log)
 				}
 				client.Wait()

@@ -31,7 +31,7 @@ type ScrapeOptions struct {
 func ScrapeHandler(source Source, registry *prometheus.Registry, o ScrapeOptions) http.Handler {
 	late := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "petra_scrapes_deadline_exceeded_total",
-		Help: "Scrapes answered with older data because their refresh was not done.",
+		Help: "Scrapes answered with older data because their refresh had not ended in time.",
 	})
 	registry.MustRegister(late)
 	all := &expositions{making: make(chan struct{}, 1), handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{
