@@ -45,8 +45,8 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	}
 }
 
-// check does what a start does with the configuration and the files that it
-// names, but needs no key and writes nothing.
+// check validates the configuration and the files that it names as a start would,
+// but needs no key and writes nothing.
 func (p *program) check(stateFile string) error {
 	cfg, err := p.load()
 	if err != nil {
@@ -115,7 +115,7 @@ func (p *program) serve(ctx context.Context, o web.Options, stateFile string, ha
 	return nil
 }
 
-// reloader returns what configures anew, one at a time.
+// reloader returns a function that reloads the configuration, one call at a time.
 func (p *program) reloader(ctx context.Context, c *collector.Collector) func() error {
 	var one sync.Mutex
 	return func() error {

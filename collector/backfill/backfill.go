@@ -151,11 +151,11 @@ func parseLabels(texts []string) (labels []*dto.LabelPair, err error) {
 	return labels, nil
 }
 
-// Run reads every tenant whole and writes what would have been scraped, as
-// OpenMetrics with timestamps. The collector has its configuration and does not
-// run; ctx is its own. The file is there whole, or not at all.
+// Run reads every tenant in full and writes what would have been scraped, as
+// OpenMetrics with timestamps. The collector is configured and does not run; ctx is
+// its own. The file is complete, or does not exist.
 func Run(ctx context.Context, logger log.Logger, c *collector.Collector, o Options) error {
-	begun := time.Now() // what happens from now on, the first answers do not tell
+	begun := time.Now() // the first answers do not contain what happens from now on
 	plan, err := o.plan(begun)
 	if err != nil {
 		return err

@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// besideFile is a file that gets its name once it is whole. Unlike a file of
-// atomicwriter, it can be given up.
+// besideFile is a temporary file that is renamed once it is complete. Unlike a file
+// of atomicwriter, it can be discarded.
 type besideFile struct {
 	*os.File
 	path string
@@ -62,7 +62,7 @@ func (f *besideFile) discard() {
 	_ = os.Remove(f.Name())
 }
 
-// watchedWriter tells how far the file is, and ends with ctx.
+// watchedWriter reports the progress of the file, and ends with ctx.
 type watchedWriter struct {
 	ctx      context.Context
 	file     *os.File

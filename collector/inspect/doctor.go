@@ -38,10 +38,10 @@ const (
 	checkExporter   = "exporter"
 )
 
-// Doctor looks for what keeps metrics away, writes a line for each check, and
+// Doctor finds out why metrics are missing, writes a line for each check, and
 // reports whether nothing is wrong. It makes at most one request of each of the
-// API's routes, and none again. prometheusURL is the base of a Prometheus that
-// is asked what it scrapes; empty means that none is.
+// API's routes, without retries. prometheusURL is the base of a Prometheus server
+// whose targets are checked too; empty means none.
 func Doctor(ctx context.Context, w io.Writer, o Options, prometheusURL string) bool {
 	d := &doctor{w: w}
 	d.exporter(ctx, o)
@@ -70,13 +70,13 @@ func (d *doctor) ok(check, format string, args ...any) {
 	d.line("ok", check, fmt.Sprintf(format, args...))
 }
 
-// wrong says what is wrong, and what to do.
+// wrong writes a failed check, and what to do about it.
 func (d *doctor) wrong(check, problem, remedy string) {
 	d.wrongs++
 	d.line("wrong", check, problem+": "+remedy)
 }
 
-// skip says why checks could not be made: they are not ok.
+// skip writes why checks could not be made: they are not ok.
 func (d *doctor) skip(reason string, checks ...string) {
 	for _, check := range checks {
 		d.skips++

@@ -19,8 +19,8 @@ const (
 	prometheusTimeout = 30 * time.Second
 	// slowScrape is the share of the timeout above which a scrape is too slow.
 	slowScrape = 0.9
-	// longestInterval is where Prometheus takes series for gone, and the exporter
-	// ends its full reads.
+	// longestInterval is when Prometheus marks series as stale, and the exporter
+	// stops its full reads.
 	longestInterval = 5 * time.Minute
 )
 
@@ -134,8 +134,8 @@ func (t target) selector(metric, more string) string {
 	return fmt.Sprintf(`%s{job=%q,instance=%q%s}`, metric, t.Labels["job"], t.Labels["instance"], more)
 }
 
-// setting is a duration of the target's scrape configuration, 0 where an old
-// Prometheus does not tell it.
+// setting is a duration of the target's scrape configuration, 0 if an old
+// Prometheus does not report it.
 func (t target) setting(label string) time.Duration {
 	value, _ := model.ParseDuration(t.DiscoveredLabels[label])
 	return time.Duration(value)

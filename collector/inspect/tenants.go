@@ -47,8 +47,8 @@ func Tenants(ctx context.Context, w io.Writer, o Options, format string) error {
 	return s.writeTable(w)
 }
 
-// survey is what two requests tell of an organization. Its JSON is the output
-// of the command: names are a contract, and stand in the README.
+// survey is the result of two requests about an organization. Its JSON is the
+// output of the command: field names are a contract and documented in the README.
 type survey struct {
 	Incidents incidentsSeen `json:"incidents"`
 	Tenants   []tenantSeen  `json:"tenants"`

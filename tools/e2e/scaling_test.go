@@ -37,7 +37,7 @@ const (
 // What docs/scaling.md says that growing costs is what is measured, in virtual
 // time and at the real limit.
 func TestScalingCosts(t *testing.T) {
-	table := "| set-up | `requests_per_minute` | heads | full reads | lists of tenants | most requests in 60 s | 429s | complete after | series of one exporter | series in each Prometheus |\n" +
+	table := "| set-up | `requests_per_minute` | organization reads | full reads | lists of tenants | most requests in 60 s | 429s | complete after | series of one exporter | series in each Prometheus |\n" +
 		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
 	for _, s := range []setup{
 		{"one exporter, one Prometheus", 1, 1, 1},
