@@ -219,7 +219,7 @@ func TestReliabilityClients(t *testing.T) {
 		"writing an exposition":                          "for each 64 KiB the scraper's timeout, " + duration(web.MaxWriting) + " at most; for all " + duration(web.MaxReading),
 		"anything else, the wait for a refresh included": duration(server.WriteTimeout),
 		"idle between two requests":                      duration(server.IdleTimeout),
-		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, those first that ask nothing", web.MaxConnections),
+		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, idle ones first", web.MaxConnections),
 		"scrapes at once":                                "`--web.max-requests`; more get 503",
 	}
 	_, table, _ := strings.Cut(readFile(t, "docs/reliability.md"), "\n| phase | bound |\n| --- | --- |\n")
