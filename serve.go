@@ -27,7 +27,7 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	server := app.Command("serve", "Serve the metrics (default command).")
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps data and counters over a restart.").PlaceHolder("FILE").String()
-	o := web.Options{Toolkit: kingpinflag.AddFlags(server, ":9984")}
+	o := web.Options{Toolkit: kingpinflag.AddFlags(server, ":10984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
 	number(server.Flag("web.max-requests", "Maximum concurrent scrapes, including those waiting for a refresh; excess scrapes get 503. 0: no limit.").Default("40"), &o.MaxRequests)
