@@ -21,7 +21,7 @@ COPY --from=build /src/petra_exporter /petra_exporter
 # A new volume takes the folder's owner.
 COPY --from=build --chown=65532:65532 /state /var/lib/petra_exporter
 USER 65532:65532
-EXPOSE 9984
+EXPOSE 10984
 ENTRYPOINT ["/petra_exporter"]
 
 # For deploy/docker-compose.yml: a client for the health check besides.

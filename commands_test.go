@@ -22,8 +22,8 @@ import (
 func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string][]string{
-		"":        {"--config.file=FILE", "--web.listen-address=:9984", "tenants [<flags>]", "doctor [<flags>]"},
-		"serve":   {"--config.file=FILE", "--web.listen-address=:9984", "--[no-]config.check"},
+		"":        {"--config.file=FILE", "--web.listen-address=:10984", "tenants [<flags>]", "doctor [<flags>]"},
+		"serve":   {"--config.file=FILE", "--web.listen-address=:10984", "--[no-]config.check"},
 		"tenants": {"--config.file=FILE", "--format=table", "--[no-]demo"},
 		"doctor":  {"--config.file=FILE", "--prometheus.url=URL", "--[no-]demo"},
 	} {

@@ -142,7 +142,7 @@ var (
 	listening = regexp.MustCompile(`(?m)^.*msg"?[=:]"Listening on".*$`)
 	address   = regexp.MustCompile(`address"?[=:]"?(127\.0\.0\.1:\d+)`)
 	// defaultPort is what the log says of it, whether it was free or not.
-	defaultPort = regexp.MustCompile(`(Listening on|listen tcp).*:9984\b`)
+	defaultPort = regexp.MustCompile(`(Listening on|listen tcp).*:10984\b`)
 )
 
 // start starts an exporter on a free port, with a verbose log, and returns once
@@ -330,7 +330,7 @@ var keyEnv = []string{"PETRA_API_KEY=" + goodKey}
 var flagTests = map[string]func(*testing.T){
 	"help": func(t *testing.T) {
 		for _, flag := range []string{"-h", "--help"} {
-			for command, flags := range map[string][]string{"": {"--config.file=FILE", "--web.listen-address=:9984", "backfill --output=FILE"}, "serve": {"--config.file=FILE", "--state.file=FILE"}, "backfill": {"--config.file=FILE", "--end=TIME"}} {
+			for command, flags := range map[string][]string{"": {"--config.file=FILE", "--web.listen-address=:10984", "backfill --output=FILE"}, "serve": {"--config.file=FILE", "--state.file=FILE"}, "backfill": {"--config.file=FILE", "--end=TIME"}} {
 				status, stdout, stderr := execute(t, nil, strings.Fields(command+" "+flag)...)
 				if status != 0 || stderr != "" || slices.ContainsFunc(flags, func(f string) bool { return !strings.Contains(stdout, f) }) {
 					t.Errorf("%s %s: status %d, want %q: %s%s", command, flag, status, flags, stdout, stderr)
@@ -775,8 +775,8 @@ var backfillTests = map[string]func(*testing.T){
 		}
 	},
 	"label": func(t *testing.T) {
-		for _, line := range history(t, "--label=job=petra", "--label=instance=localhost:9984") {
-			if strings.HasPrefix(line, "petra_") && !strings.Contains(line, `,job="petra",instance="localhost:9984"`) {
+		for _, line := range history(t, "--label=job=petra", "--label=instance=localhost:10984") {
+			if strings.HasPrefix(line, "petra_") && !strings.Contains(line, `,job="petra",instance="localhost:10984"`) {
 				t.Fatal(line)
 			}
 		}

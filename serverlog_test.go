@@ -49,8 +49,8 @@ func TestServerLog(t *testing.T) {
 	const from = "http: TLS handshake error from 10.0.0.1:123: "
 	for message, want := range map[string]slog.Level{
 		from + "EOF": slog.LevelDebug,
-		from + "read tcp 10.0.0.2:9984->10.0.0.1:123: read: connection reset by peer": slog.LevelDebug,
-		from + "read tcp 10.0.0.2:9984->10.0.0.1:123: i/o timeout":                    slog.LevelDebug,
+		from + "read tcp 10.0.0.2:10984->10.0.0.1:123: read: connection reset by peer": slog.LevelDebug,
+		from + "read tcp 10.0.0.2:10984->10.0.0.1:123: i/o timeout":                    slog.LevelDebug,
 		from + "client sent an HTTP request to an HTTPS server":                       slog.LevelWarn,
 		from + "remote error: tls: bad certificate":                                   slog.LevelWarn,
 		"http: Accept error: EOF":                                                     slog.LevelWarn,

@@ -128,7 +128,7 @@ func TestReadmeMetrics(t *testing.T) {
 // save those of a command that has a table of its own.
 func TestReadmeFlags(t *testing.T) {
 	app := kingpin.New("", "")
-	kingpinflag.AddFlags(app, ":9984")
+	kingpinflag.AddFlags(app, ":10984")
 	want := []string{"version"} // of app.Version
 	for _, flag := range app.Model().Flags {
 		if !flag.Hidden {

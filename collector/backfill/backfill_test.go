@@ -160,7 +160,7 @@ func TestBackfill(t *testing.T) {
 		b := command{
 			api:     petratest.NewAPI(pastOrg(now), petratest.Options{Keys: []string{testKey}}),
 			yaml:    "closed_statuses: [FALSE_POSITIVE]",
-			options: backfill.Options{Labels: []string{"job=petra", "instance=here:9984"}, Metrics: collector.HistoryMetrics()},
+			options: backfill.Options{Labels: []string{"job=petra", "instance=here:10984"}, Metrics: collector.HistoryMetrics()},
 		}
 		text := b.run(t)
 		if b.err != nil {
@@ -168,7 +168,7 @@ func TestBackfill(t *testing.T) {
 		}
 		past := parsePast(t, text)
 		for series := range past {
-			if strings.Contains(series, "Calm") || !strings.HasSuffix(series, `,job="petra",instance="here:9984"}`) && !strings.Contains(series, `,job="petra",instance="here:9984",le="`) {
+			if strings.Contains(series, "Calm") || !strings.HasSuffix(series, `,job="petra",instance="here:10984"}`) && !strings.Contains(series, `,job="petra",instance="here:10984",le="`) {
 				t.Errorf("there is %s", series)
 			}
 		}
@@ -183,7 +183,7 @@ func TestBackfill(t *testing.T) {
 			}
 			name, labels, _ := strings.Cut(series, "{")
 			labels, le, isBucket := strings.Cut(strings.TrimSuffix(labels, "}"), `,le=`)
-			labels += `,job="petra",instance="here:9984"`
+			labels += `,job="petra",instance="here:10984"`
 			if isBucket {
 				labels += ",le=" + le
 			}
@@ -193,7 +193,7 @@ func TestBackfill(t *testing.T) {
 		want(`petra_incidents_raised_total{tenant_id="B"}`, -6, 0, -5, 1)
 		want(`petra_open_incidents{live="true",tenant_id="A"}`, -51, 0, -50, 1, -48, 0, -9, 1, -7, 0)
 		want(`petra_open_incidents{live="false",tenant_id="A"}`, -11, 0, -10, 1)
-		if series := `petra_open_incidents{live="true",tenant_id="B",job="petra",instance="here:9984"}`; past[series] != nil {
+		if series := `petra_open_incidents{live="true",tenant_id="B",job="petra",instance="here:10984"}`; past[series] != nil {
 			t.Errorf("%s though it was over when it was raised", series)
 		}
 		want(`petra_incidents{live="true",remediation_status="UNKNOWN",tenant_id="A"}`, -51, 0, -50, 1, -48, 0, -9, 1, -7, 0)
@@ -210,8 +210,8 @@ func TestBackfill(t *testing.T) {
 		want(`petra_incident_remediation_time_seconds_count{live="true",tenant_id="B"}`, -6, 0, -5, 1)
 		want(`petra_incident_remediation_time_seconds_bucket{live="true",tenant_id="B",le="60.0"}`, -6, 0, -5, 1)
 		for _, series := range []string{
-			`petra_incident_dwell_time_seconds_bucket{live="true",tenant_id="B",job="petra",instance="here:9984",le="900.0"}`,
-			`petra_incident_dwell_time_seconds_count{live="false",tenant_id="A",job="petra",instance="here:9984"}`,
+			`petra_incident_dwell_time_seconds_bucket{live="true",tenant_id="B",job="petra",instance="here:10984",le="900.0"}`,
+			`petra_incident_dwell_time_seconds_count{live="false",tenant_id="A",job="petra",instance="here:10984"}`,
 		} {
 			if past[series] != nil {
 				t.Errorf("%s is written, and all zero", series)

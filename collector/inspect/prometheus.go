@@ -103,7 +103,7 @@ func (d *doctor) untargeted(ctx context.Context, p prometheus, current model.Vec
 
 // likelyOurs is a guess, for a target that has never been scraped well.
 func likelyOurs(port, job string) bool {
-	return port == "9984" || strings.Contains(strings.ToLower(job), "petra")
+	return port == "10984" || strings.Contains(strings.ToLower(job), "petra")
 }
 
 func (d *doctor) noTarget(all v1.TargetsResult) {
@@ -114,7 +114,7 @@ func (d *doctor) noTarget(all v1.TargetsResult) {
 	if dropped {
 		d.wrong(checkTarget, "relabelling drops the one that looks like petra_exporter", "look at relabel_configs of its job")
 	} else {
-		d.wrong(checkTarget, "none looks like petra_exporter (port 9984, petra in the job's name), and there is no petra_exporter_build_info", "add it to scrape_configs as in the README, and reload Prometheus; with an operator, do the ServiceMonitor's labels match?")
+		d.wrong(checkTarget, "none looks like petra_exporter (port 10984, petra in the job's name), and there is no petra_exporter_build_info", "add it to scrape_configs as in the README, and reload Prometheus; with an operator, do the ServiceMonitor's labels match?")
 	}
 	d.skip("there is no target", checkDuration, checkHistograms, checkExporter)
 }

@@ -29,8 +29,8 @@ type sample struct {
 // target is a good one, with changes to its fields.
 func target(changes map[string]any) map[string]any {
 	all := map[string]any{
-		"scrapePool": "petra", "scrapeUrl": "http://exporter:9984/metrics", "health": "up", "lastError": "", "lastScrapeDuration": 0.02,
-		"labels":           map[string]string{"job": "petra", "instance": "exporter:9984"},
+		"scrapePool": "petra", "scrapeUrl": "http://exporter:10984/metrics", "health": "up", "lastError": "", "lastScrapeDuration": 0.02,
+		"labels":           map[string]string{"job": "petra", "instance": "exporter:10984"},
 		"discoveredLabels": map[string]string{"__scrape_interval__": "15s", "__scrape_timeout__": "10s"},
 	}
 	maps.Copy(all, changes)
@@ -40,7 +40,7 @@ func target(changes map[string]any) map[string]any {
 // scraping is a Prometheus that has all of a good target, with changes to it and
 // to the results.
 func scraping(changes map[string]any, results map[string][]sample) scraper {
-	labels := map[string]string{"job": "petra", "instance": "exporter:9984"}
+	labels := map[string]string{"job": "petra", "instance": "exporter:10984"}
 	all := map[string][]sample{
 		"group by (job, instance) (last_over_time(petra_exporter_build_info": {{labels, "1"}},
 		"group by (job, instance) (petra_exporter_build_info)":               {{labels, "1"}},
@@ -130,7 +130,7 @@ func TestDoctorPrometheus(t *testing.T) {
 		"renamed":               {renamed, nil, nil},
 		"two":                   {two, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
 		"none":                  {scraper{active: []map[string]any{other}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
-		"dropped":               {scraper{dropped: []map[string]any{{"discoveredLabels": map[string]string{"__address__": "10.0.0.1:9984", "job": "pods"}}}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
+		"dropped":               {scraper{dropped: []map[string]any{{"discoveredLabels": map[string]string{"__address__": "10.0.0.1:10984", "job": "pods"}}}}, []string{"target"}, []string{"scrape time", "histograms", "exporter"}},
 		"received":              {received, nil, []string{"scrape time"}},
 		"received-failing":      {receivedFailing, []string{"exporter"}, []string{"scrape time"}},
 		"no-targets":            {mimir, nil, []string{"scrape time"}},

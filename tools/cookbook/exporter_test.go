@@ -155,7 +155,7 @@ func stored(t *testing.T, scrapes []exposition) *tsdb.DB {
 	t.Cleanup(func() { _ = db.Close() })
 	for _, scrape := range scrapes {
 		appender := db.Appender(t.Context())
-		for _, instance := range []string{"one:9984", "two:9984"} {
+		for _, instance := range []string{"one:10984", "two:10984"} {
 			if err := add(appender, scrape, instance); err != nil {
 				t.Fatal(err)
 			}

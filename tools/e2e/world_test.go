@@ -194,7 +194,7 @@ func (w *org) startPrometheus() {
 	config := w.prometheusFile()
 	w.scale(config)
 	w.replace(config, "alertmanager:9093", w.alertmanager.addr)
-	w.replace(config, "petra_exporter:9984", w.door.addr())
+	w.replace(config, "petra_exporter:10984", w.door.addr())
 	w.write("prometheus/prometheus.yml", encoded(w.t, config))
 	w.prometheus = w.start("docker-compose.yml", "prometheus",
 		"--query.lookback-delta="+scale.Duration(5*time.Minute).String(),

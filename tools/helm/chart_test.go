@@ -43,7 +43,7 @@ func TestSelectors(t *testing.T) {
 		if r.monitor != nil && !labels.SelectorFromSet(r.monitor.Spec.Selector.MatchLabels).Matches(labels.Set(r.service.Labels)) {
 			t.Errorf("%v does not select %v", r.monitor.Spec.Selector, r.service.Labels)
 		}
-		if port := r.container().Ports[0]; port.Name != "http" || port.ContainerPort != 9984 || r.service.Spec.Ports[0].TargetPort.StrVal != "http" || r.service.Spec.Ports[0].Name != "http" {
+		if port := r.container().Ports[0]; port.Name != "http" || port.ContainerPort != 10984 || r.service.Spec.Ports[0].TargetPort.StrVal != "http" || r.service.Spec.Ports[0].Name != "http" {
 			t.Errorf("the ports are %+v and %+v", port, r.service.Spec.Ports)
 		}
 		names := map[string]bool{}

@@ -40,7 +40,7 @@ func TestServiceMonitor(t *testing.T) {
 // drops one without a condition.
 func target(t *testing.T, r resources) map[string]string {
 	t.Helper()
-	set := map[string]string{"job": "the service's", "instance": "10.0.0.1:9984", "pod": "petra-6f"}
+	set := map[string]string{"job": "the service's", "instance": "10.0.0.1:10984", "pod": "petra-6f"}
 	for _, config := range r.endpoint().RelabelConfigs {
 		switch {
 		case config.Action == "labeldrop":

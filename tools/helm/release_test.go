@@ -133,10 +133,10 @@ func TestNotes(t *testing.T) {
 	}
 	for values, want := range map[string][]string{
 		"": {
-			"kubectl -n monitoring create secret generic petra-api-key --from-file=api-key=FILE", "deployment/petra-petra-exporter 9984", "http://localhost:9984/status",
-			"job_name: petra\n", "targets: [petra-petra-exporter.monitoring.svc:9984]", "networkPolicy.from",
+			"kubectl -n monitoring create secret generic petra-api-key --from-file=api-key=FILE", "deployment/petra-petra-exporter 10984", "http://localhost:10984/status",
+			"job_name: petra\n", "targets: [petra-petra-exporter.monitoring.svc:10984]", "networkPolicy.from",
 		},
-		matrix["everything"]: {"kubectl -n security port-forward deployment/petra-of-acme 9984", "https://localhost"},
+		matrix["everything"]: {"kubectl -n security port-forward deployment/petra-of-acme 10984", "https://localhost"},
 		"organization: acme\nstandby: true\nservice: {port: 80}\nnamespaceOverride: a": {"job_name: petra-standby\n", "svc:80]\n        labels: {organization: \"acme\"}"},
 	} {
 		got := notes(values)

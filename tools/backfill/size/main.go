@@ -49,7 +49,7 @@ func run() error {
 	if *keep != "" {
 		output = *keep
 	}
-	args := []string{"backfill", "--petra.api-url=" + api.URL, "--output=" + output, "--label=job=petra", "--label=instance=localhost:9984", "--requests-per-minute=100000"}
+	args := []string{"backfill", "--petra.api-url=" + api.URL, "--output=" + output, "--label=job=petra", "--label=instance=localhost:10984", "--requests-per-minute=100000"}
 	cmd := exec.Command(*exporter, append(args, flag.Args()...)...) //nolint:gosec // whoever runs this names the program
 	cmd.Env = append(os.Environ(), "PETRA_API_KEY=any")
 	cmd.Stderr = os.Stderr

@@ -33,7 +33,7 @@
 {{- end -}}
 
 {{- /* The port the exporter listens on; the service's is service.port. */ -}}
-{{- define "petra-exporter.port" -}}9984{{- end -}}
+{{- define "petra-exporter.port" -}}10984{{- end -}}
 
 {{- define "petra-exporter.scheme" -}}
 {{- if and .Values.webConfigSecret .Values.webTLS }}https{{ else }}http{{ end -}}
