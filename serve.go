@@ -29,8 +29,8 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":10984")}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	number(server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40"), &o.MaxRequests)
-	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
+	server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue((*wholeNumber)(&o.MaxRequests))
+	server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").DurationVar(&o.TimeoutOffset)
 	return command{
 		check: func() (done bool, err error) {
 			if err = o.Validate(); err == nil && *check {

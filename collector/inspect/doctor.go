@@ -87,7 +87,7 @@ func (d *doctor) skip(reason string, checks ...string) {
 // exporter makes the checks of what an exporter with these options meets.
 func (d *doctor) exporter(ctx context.Context, o Options) {
 	var asked requests
-	cfg, err := config.Load(o.ConfigFile, o.Overrides)
+	cfg, err := o.Load()
 	var client *petra.Client
 	if err == nil {
 		if client, err = o.newClient(cfg, asked.observe); err != nil {
