@@ -163,6 +163,7 @@ var diagnoses = map[string]diagnosis{
 	"key-lines":   withKey(testKey+"\n"+testKey+"\n", []string{"key"}, keyWrong...),
 	"key-space":   withKey(testKey[:20]+" "+testKey[20:], []string{"key"}, keyWrong...),
 	"key-trimmed": withKey("\n "+testKey+"\t\r\n", nil),
+	"key-usage":   withKey("petra_var_"+testKey, []string{"key"}, keyWrong...),
 	"key-quoted":  withKey(`"`+testKey+`"`, []string{"key"}, keyWrong...),
 	"key-none": plain(func(t *testing.T, a api) (api, inspect.Options) {
 		return a, a.options(t, classified, func(o *config.Overrides) { o.APIKey = "" })
