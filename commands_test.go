@@ -22,10 +22,11 @@ import (
 func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string][]string{
-		"":        {"--config.file=FILE", "--web.listen-address=:10984", "tenants [<flags>]", "doctor [<flags>]"},
-		"serve":   {"--config.file=FILE", "--web.listen-address=:10984", "--[no-]config.check"},
-		"tenants": {"--config.file=FILE", "--format=table", "--[no-]demo"},
-		"doctor":  {"--config.file=FILE", "--prometheus.url=URL", "--[no-]demo"},
+		"":            {"--config.file=FILE", "--web.listen-address=:10984", "tenants [<flags>]", "doctor [<flags>]"},
+		"serve":       {"--config.file=FILE", "--web.listen-address=:10984", "--[no-]config.check"},
+		"tenants":     {"--config.file=FILE", "--format=table", "--[no-]demo"},
+		"doctor":      {"--config.file=FILE", "--prometheus.url=URL", "--[no-]demo"},
+		"healthcheck": {"--url=URL", "--web.listen-address=:10984", "certificate is not verified"},
 	} {
 		status, stdout, stderr := execute(t, nil, strings.Fields(command+" --help")...)
 		if status != 0 || stderr != "" || slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(stdout, w) }) {

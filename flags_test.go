@@ -11,9 +11,9 @@ import (
 // environment variable in --help.
 func TestVariableOfEachFlag(t *testing.T) {
 	t.Parallel()
-	flag := regexp.MustCompile(`(?m)^ +(?:-h, )?--(?:\[no-\])?([a-z.-]+)`)
+	flag := regexp.MustCompile(`(?m)^(?:  -h, |      )--(?:\[no-\])?([a-z.-]+)`)
 	variable := regexp.MustCompile(`\(\$(\w+)\)`)
-	for _, command := range []string{"serve", "backfill", "tenants", "doctor"} {
+	for _, command := range []string{"serve", "backfill", "tenants", "doctor", "healthcheck"} {
 		_, help, _ := execute(t, nil, command, "--help")
 		var got, want []string
 		for _, m := range flag.FindAllStringSubmatch(help, -1) {

@@ -75,10 +75,11 @@ func run() int {
 
 	// In the order of --help.
 	commands := map[string]command{
-		"serve":    newServe(app, p, hangups),
-		"backfill": newBackfill(app, p),
-		"tenants":  newTenants(app, p),
-		"doctor":   newDoctor(app, p),
+		"serve":       newServe(app, p, hangups),
+		"backfill":    newBackfill(app, p),
+		"tenants":     newTenants(app, p),
+		"doctor":      newDoctor(app, p),
+		"healthcheck": newHealthcheck(app),
 	}
 	done, err := false, error(nil)
 	p.commandLine, err = parse(app, os.Args[1:])

@@ -22,11 +22,13 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
+const listenAddress = ":10984"
+
 func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) command {
 	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
-	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, ":10984")}
+	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, listenAddress)}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
 	server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue((*wholeNumber)(&o.MaxRequests))
