@@ -279,8 +279,34 @@ func TestConfigCheckWarns(t *testing.T) {
 	if err := os.WriteFile(file, []byte("api: {requests_per_minute: 100}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, _, stderr := execute(t, nil, "--config.check", "--config.file="+file)
+	status, stdout, stderr := execute(t, nil, "--config.check", "--config.file="+file)
+	if want := file + " is valid: every tenant, no API key, no state file\n"; stdout != want {
+		t.Errorf("%q, want %q", stdout, want)
+	}
 	if want := "petra_exporter: warning: api.requests_per_minute: 100 is more than the 10 that the API allows"; status != 0 || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("status %d, %q", status, stderr)
+	}
+}
+
+// TestConfigCheckSays: --config.check says in one line what it has checked, and
+// nothing of a key's value.
+func TestConfigCheckSays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := writeFile(t, filepath.Join(dir, "petra.yml"), "tenants: [{id: A}]\n")
+	withKey := writeFile(t, filepath.Join(dir, "key.yml"), "api: {authorization: {credentials: "+goodKey+"}}\n")
+	key, state := writeFile(t, filepath.Join(dir, "key"), goodKey), filepath.Join(dir, "state.json")
+	for args, want := range map[string]string{
+		"": "The default configuration is valid: every tenant, API key from PETRA_API_KEY, no state file\n",
+		"--config.file=" + file + " --petra.api-key-file=" + key + " --state.file=" + state: file + " is valid: 1 tenant, API key from file " + key + ", state file " + state + "\n",
+		"--config.file=" + withKey + " --petra.tenant=A --petra.tenant=B":                   withKey + " is valid: 2 tenants, API key from api.authorization of " + withKey + ", no state file\n",
+	} {
+		status, stdout, stderr := execute(t, keyEnv, append([]string{"--config.check"}, strings.Fields(args)...)...)
+		if status != 0 || stdout != want || stderr != "" {
+			t.Errorf("%s: status %d, want %q: %s%s", args, status, want, stdout, stderr)
+		}
+	}
+	if status, stdout, _ := execute(t, nil, "--config.check", "--state.file="+dir); status != 1 || stdout != "" {
+		t.Errorf("with a bad flag: status %d: %s", status, stdout)
 	}
 }

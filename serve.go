@@ -14,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -59,7 +60,33 @@ func (p *program) check(stateFile string) error {
 	if _, err := newClient(cfg, collector.New(context.Background(), log.NewNopLogger())); err != nil {
 		return err
 	}
-	return collector.CheckState(stateFile)
+	if err := collector.CheckState(stateFile); err != nil {
+		return err
+	}
+	fmt.Println(p.checked(cfg, stateFile))
+	return nil
+}
+
+// checked says what was found good.
+func (p *program) checked(cfg *config.Config, stateFile string) string {
+	what, tenants, key, state := "The default configuration", "every tenant", "no API key", "no state file"
+	if p.configFile != "" {
+		what = p.configFile
+	}
+	switch n := len(cfg.Tenants); n {
+	case 0:
+	case 1:
+		tenants = "1 tenant"
+	default:
+		tenants = fmt.Sprintf("%d tenants", n)
+	}
+	if cfg.API.Key != nil {
+		key = "API key from " + cfg.API.Key.Description()
+	}
+	if stateFile != "" {
+		state = "state file " + stateFile
+	}
+	return fmt.Sprintf("%s is valid: %s, %s, %s", what, tenants, key, state)
 }
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
