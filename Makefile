@@ -105,6 +105,10 @@ release: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod # for the release work
 release-snapshot: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make all of a release in dist, unpublished
 	$(GORELEASER) --snapshot --skip=$(NOT_HERE)
 
+.PHONY: targets
+targets: .cache/bin/goreleaser ## build the binary for every system of a release
+	PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser build --snapshot --clean
+
 .PHONY: packages
 packages: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make the Linux packages (amd64)
 	LINUX_AMD64_ONLY=1 $(GORELEASER) --snapshot --skip=sign,docker

@@ -18,7 +18,7 @@ func newBackfill(app *kingpin.Application, p *program) command {
 	cmd.Flag("step", "Time between two samples.").Default("1h").StringVar(&o.Step)
 	cmd.Flag("metric", "Metric to write; repeatable: "+strings.Join(collector.HistoryMetrics(), ", ")+".").Default("raised", "open", "dwell").StringsVar(&o.Metrics)
 	cmd.Flag("label", "Label for each series, such as job=petra; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&o.Labels)
-	number(cmd.Flag("requests-per-minute", "Requests to the API in any minute, in addition to those of a running exporter.").Default("4"), &o.RequestsPerMinute)
+	cmd.Flag("requests-per-minute", "Requests to the API in any minute, in addition to those of a running exporter.").Default("4").SetValue((*wholeNumber)(&o.RequestsPerMinute))
 	cmd.Flag("force", "Write the file even if it is larger than 10 GB.").BoolVar(&o.Force)
 	return command{
 		check: func() (done bool, err error) { return false, o.Validate() },

@@ -22,10 +22,11 @@ import (
 func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string][]string{
-		"":        {"--config.file=FILE", "--web.listen-address=:10984", "tenants [<flags>]", "doctor [<flags>]"},
-		"serve":   {"--config.file=FILE", "--web.listen-address=:10984", "--[no-]config.check"},
-		"tenants": {"--config.file=FILE", "--format=table", "--[no-]demo"},
-		"doctor":  {"--config.file=FILE", "--prometheus.url=URL", "--[no-]demo"},
+		"":            {"--config.file=FILE", "--web.listen-address=:10984", "tenants [<flags>]", "doctor [<flags>]"},
+		"serve":       {"--config.file=FILE", "--web.listen-address=:10984", "--[no-]config.check"},
+		"tenants":     {"--config.file=FILE", "--format=table", "--[no-]demo"},
+		"doctor":      {"--config.file=FILE", "--prometheus.url=URL", "--[no-]demo"},
+		"healthcheck": {"--url=URL", "--web.listen-address=:10984", "certificate is not verified"},
 	} {
 		status, stdout, stderr := execute(t, nil, strings.Fields(command+" --help")...)
 		if status != 0 || stderr != "" || slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(stdout, w) }) {
@@ -41,28 +42,28 @@ func TestCommandHelp(t *testing.T) {
 // flag of another.
 func TestBadCommands(t *testing.T) {
 	t.Parallel()
-	const usage = "; usage: petra_exporter [help|serve|backfill|tenants|doctor] [--FLAG=VALUE ...]\n"
+	const try = ", try --help\n"
 	for args, want := range map[string]string{
-		"tenant":                             "unexpected tenant" + usage,
-		"petra.yml":                          "unexpected petra.yml" + usage,
-		"--demo petra.yml tenants":           "unexpected petra.yml" + usage,
-		"tenants --format=xml":               `--format: "xml" is none of table, json, yaml`,
-		"tenants foo --demo":                 "unexpected foo" + usage,
-		"tenants doctor":                     "unexpected doctor" + usage,
-		"serve petra.yml":                    "unexpected petra.yml" + usage,
-		"serve serve":                        "unexpected serve" + usage,
-		"backfill --output=x extra":          "unexpected extra" + usage,
-		"--config.check serve":               "unexpected serve" + usage,
-		"--web.max-requests=1 tenants":       "unexpected tenants" + usage,
-		"tenants --web.listen-address=:1":    "unknown long flag '--web.listen-address'; it is a flag of serve\n",
-		"tenants --config.check":             "unknown long flag '--config.check'; it is a flag of serve\n",
-		"tenants --no-config.check":          "unknown long flag '--no-config.check'; it is a flag of serve\n",
-		"doctor --format=json":               "unknown long flag '--format'; it is a flag of tenants\n",
-		"--prometheus.url=http://x":          "unknown long flag '--prometheus.url'; it is a flag of doctor\n",
-		"--output=x backfill":                "unknown long flag '--output'; it is a flag of backfill\n",
-		"--demo --format=json tenants":       "unknown long flag '--format'; it is a flag of tenants\n",
-		"--outptu=x":                         "unknown long flag '--outptu'; see --help\n",
-		"backfill -x":                        "unknown short flag '-x'; see --help\n",
+		"tenant":                             "unexpected tenant" + try,
+		"petra.yml":                          "unexpected petra.yml" + try,
+		"--demo petra.yml tenants":           "unexpected petra.yml" + try,
+		"tenants --format=xml":               "--format: enum value must be one of table,json,yaml, got 'xml'\n",
+		"tenants foo --demo":                 "unexpected foo" + try,
+		"tenants doctor":                     "unexpected doctor" + try,
+		"serve petra.yml":                    "unexpected petra.yml" + try,
+		"serve serve":                        "unexpected serve" + try,
+		"backfill --output=x extra":          "unexpected extra" + try,
+		"--config.check serve":               "unexpected serve" + try,
+		"--web.max-requests=1 tenants":       "unexpected tenants" + try,
+		"tenants --web.listen-address=:1":    "unknown long flag '--web.listen-address', try --help\n",
+		"tenants --config.check":             "unknown long flag '--config.check', try --help\n",
+		"tenants --no-config.check":          "unknown long flag '--no-config.check', try --help\n",
+		"doctor --format=json":               "unknown long flag '--format', try --help\n",
+		"--prometheus.url=http://x":          "unknown long flag '--prometheus.url', try --help\n",
+		"--output=x backfill":                "unknown long flag '--output', try --help\n",
+		"--demo --format=json tenants":       "unknown long flag '--format', try --help\n",
+		"--outptu=x":                         "unknown long flag '--outptu', try --help\n",
+		"backfill -x":                        "unknown short flag '-x', try --help\n",
 		"tenants @missing":                   "failed to open arguments file \"missing\": open missing: no such file or directory\n",
 		"doctor --prometheus.url=prometheus": "--prometheus.url: must be a URL",
 		"--demo.tenants=9":                   "--demo.tenants: needs --demo\n",
@@ -72,19 +73,19 @@ func TestBadCommands(t *testing.T) {
 		"backfill":                           "required flag(s) '--output' not provided",
 
 		// A flag without its value is an error with and without a command.
-		"--config.file":                       "expected argument for flag '--config.file'\n",
-		"--config.file --config.check":        "expected argument for flag '--config.file'\n",
-		"--config.check --config.file":        "expected argument for flag '--config.file'\n",
-		"serve --config.file":                 "expected argument for flag '--config.file'\n",
-		"--config.file --demo":                "expected argument for flag '--config.file'\n",
-		"--petra.api-key-file":                "expected argument for flag '--petra.api-key-file'\n",
-		"--petra.tenant=A --log.level":        "expected argument for flag '--log.level'\n",
-		"--config.file tenants --log.level":   "expected argument for flag '--log.level'\n",
-		"--web.listen-address=:1 --log.level": "expected argument for flag '--log.level'\n",
-		"tenants --format":                    "expected argument for flag '--format'\n",
-		"tenants --config.file":               "expected argument for flag '--config.file'\n",
-		"backfill --output":                   "expected argument for flag '--output'\n",
-		"backfill --output --config.check":    "expected argument for flag '--output'\n",
+		"--config.file":                       "expected argument for flag '--config.file', try --help\n",
+		"--config.file --config.check":        "expected argument for flag '--config.file', try --help\n",
+		"--config.check --config.file":        "expected argument for flag '--config.file', try --help\n",
+		"serve --config.file":                 "expected argument for flag '--config.file', try --help\n",
+		"--config.file --demo":                "expected argument for flag '--config.file', try --help\n",
+		"--petra.api-key-file":                "expected argument for flag '--petra.api-key-file', try --help\n",
+		"--petra.tenant=A --log.level":        "expected argument for flag '--log.level', try --help\n",
+		"--config.file tenants --log.level":   "expected argument for flag '--log.level', try --help\n",
+		"--web.listen-address=:1 --log.level": "expected argument for flag '--log.level', try --help\n",
+		"tenants --format":                    "expected argument for flag '--format', try --help\n",
+		"tenants --config.file":               "expected argument for flag '--config.file', try --help\n",
+		"backfill --output":                   "expected argument for flag '--output', try --help\n",
+		"backfill --output --config.check":    "expected argument for flag '--output', try --help\n",
 		"--config.file=":                      "--config.file: the value is empty; set one, or leave out the flag\n",
 		"--config.file= doctor":               "--config.file: the value is empty; set one, or leave out the flag\n",
 		"--petra.api-key-file=":               "--petra.api-key-file: the value is empty; set one, or leave out the flag\n",
@@ -278,8 +279,34 @@ func TestConfigCheckWarns(t *testing.T) {
 	if err := os.WriteFile(file, []byte("api: {requests_per_minute: 100}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, _, stderr := execute(t, nil, "--config.check", "--config.file="+file)
+	status, stdout, stderr := execute(t, nil, "--config.check", "--config.file="+file)
+	if want := file + " is valid: every tenant, no API key, no state file\n"; stdout != want {
+		t.Errorf("%q, want %q", stdout, want)
+	}
 	if want := "petra_exporter: warning: api.requests_per_minute: 100 is more than the 10 that the API allows"; status != 0 || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("status %d, %q", status, stderr)
+	}
+}
+
+// TestConfigCheckSays: --config.check says in one line what it has checked, and
+// nothing of a key's value.
+func TestConfigCheckSays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := writeFile(t, filepath.Join(dir, "petra.yml"), "tenants: [{id: A}]\n")
+	withKey := writeFile(t, filepath.Join(dir, "key.yml"), "api: {authorization: {credentials: "+goodKey+"}}\n")
+	key, state := writeFile(t, filepath.Join(dir, "key"), goodKey), filepath.Join(dir, "state.json")
+	for args, want := range map[string]string{
+		"": "The default configuration is valid: every tenant, API key from PETRA_API_KEY, no state file\n",
+		"--config.file=" + file + " --petra.api-key-file=" + key + " --state.file=" + state: file + " is valid: 1 tenant, API key from file " + key + ", state file " + state + "\n",
+		"--config.file=" + withKey + " --petra.tenant=A --petra.tenant=B":                   withKey + " is valid: 2 tenants, API key from api.authorization of " + withKey + ", no state file\n",
+	} {
+		status, stdout, stderr := execute(t, keyEnv, append([]string{"--config.check"}, strings.Fields(args)...)...)
+		if status != 0 || stdout != want || stderr != "" {
+			t.Errorf("%s: status %d, want %q: %s%s", args, status, want, stdout, stderr)
+		}
+	}
+	if status, stdout, _ := execute(t, nil, "--config.check", "--state.file="+dir); status != 1 || stdout != "" {
+		t.Errorf("with a bad flag: status %d: %s", status, stdout)
 	}
 }

@@ -2,78 +2,115 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// oneOf is the value of a flag that must be one of these.
-func oneOf(flag *kingpin.FlagClause, values ...string) *string {
-	value := new(string)
-	flag.SetValue(&namedValue{flag, "none of " + strings.Join(values, ", "), func(text string) bool {
-		*value = text
-		return slices.Contains(values, text)
-	}})
-	return value
-}
+// wholeNumber is the value of a flag; kingpin's Int reads 0.5 as 0.
+type wholeNumber int
 
-func number(flag *kingpin.FlagClause, value *int) {
-	flag.SetValue(&namedValue{flag, "not a whole number", func(text string) bool {
-		n, err := strconv.Atoi(text)
-		*value = n
-		return err == nil
-	}})
-}
-
-func duration(flag *kingpin.FlagClause, value *time.Duration) {
-	flag.SetValue(&namedValue{flag, "not a duration such as 0.5s", func(text string) bool {
-		d, err := time.ParseDuration(text)
-		*value = d
-		return err == nil
-	}})
-}
-
-// namedValue is a flag's value whose error names the flag, as kingpin's do not.
-type namedValue struct {
-	flag  *kingpin.FlagClause
-	wrong string // what a value is that cannot be set
-	set   func(string) bool
-}
-
-func (v *namedValue) Set(text string) error {
-	if !v.set(text) {
-		return fmt.Errorf("--%s: %q is %s", v.flag.Model().Name, text, v.wrong)
+func (n *wholeNumber) Set(text string) error {
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", text)
 	}
+	*n = wholeNumber(number)
 	return nil
 }
 
-func (v *namedValue) String() string { return "" }
+func (n *wholeNumber) String() string { return strconv.Itoa(int(*n)) }
 
-// parse reads the command line. Where no command is named it is read as that of
-// serve. Kingpin's own default command is no help: it hides an error in a flag
-// that stands before any command, so that a flag without its value is ignored.
-func parse(app *kingpin.Application, args []string) (string, error) {
-	args, err := expand(args)
-	if err != nil {
-		return "", err
+// commandLine is what a start of the program says.
+type commandLine struct {
+	command string
+	// variables are the environment variables that set a flag, by the flag.
+	variables map[string]string
+}
+
+// parse reads the command line, and the environment for the flags that are not on
+// it. Where no command is named, it reads the command line as that of serve.
+// Kingpin's own default command would hide an error in a flag that stands before
+// any command, so that a flag without its value would be ignored.
+func parse(app *kingpin.Application, args []string) (c commandLine, err error) {
+	app.DefaultEnvars()
+	for _, flag := range app.Model().Flags {
+		if flag.Hidden || flag.Name == "help" || flag.Name == "version" {
+			app.GetFlag(flag.Name).NoEnvar() // these ask for something once
+		}
+	}
+	if args, err = expand(args); err != nil {
+		return c, err
 	}
 	context, err := app.ParseContext(args)
-	if context.SelectedCommand == nil && !asksForHelp(context) {
+	if context.SelectedCommand == nil && !asksFor(context, "help") {
 		args = append([]string{"serve"}, args...)
 		context, err = app.ParseContext(args)
 	}
 	if err != nil {
-		return "", explain(app, context.Peek().Value, err)
+		return c, fmt.Errorf("%w, try --help", err)
 	}
-	for _, element := range context.Elements {
-		if flag, ok := element.Clause.(*kingpin.FlagClause); ok && *element.Value == "" {
-			return "", fmt.Errorf("--%s: the value is empty; set one, or leave out the flag", flag.Model().Name)
+	if !asksFor(context, "help") && !asksFor(context, "version") {
+		if c.variables, err = checkValues(app, context); err != nil {
+			return c, err
 		}
 	}
-	return app.Parse(args)
+	c.command, err = app.Parse(args)
+	return c, err
+}
+
+// checkValues returns an error that names the flag or the environment variable of
+// a value that cannot be used, as kingpin's do not.
+func checkValues(app *kingpin.Application, context *kingpin.ParseContext) (variables map[string]string, err error) {
+	given := map[string]bool{}
+	for _, element := range context.Elements {
+		if flag, ok := element.Clause.(*kingpin.FlagClause); ok {
+			name := "--" + flag.Model().Name
+			given[name] = true
+			if *element.Value == "" {
+				return nil, fmt.Errorf("%s: the value is empty; set one, or leave out the flag", name)
+			}
+			if err := checkValue(flag.Model(), *element.Value); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	variables = map[string]string{}
+	for _, flag := range slices.Concat(app.Model().Flags, context.SelectedCommand.Model().Flags) {
+		name, value := "--"+flag.Name, os.Getenv(flag.Envar)
+		if value == "" || given[name] {
+			continue
+		}
+		if err := checkValue(flag, value); err != nil {
+			return nil, fmt.Errorf("%s: %w", flag.Envar, err)
+		}
+		variables[name] = flag.Envar
+	}
+	return variables, nil
+}
+
+// checkValue sets a flag, which kingpin does again; a repeatable one takes any text.
+func checkValue(flag *kingpin.FlagModel, value string) error {
+	if _, repeatable := flag.Value.(interface{ IsCumulative() bool }); repeatable {
+		return nil
+	}
+	return flag.Value.Set(value)
+}
+
+// named replaces the flag at the beginning of an error by the environment variable
+// that has set it.
+func (c commandLine) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	flag, problem, _ := strings.Cut(err.Error(), ": ")
+	if variable := c.variables[flag]; variable != "" {
+		return fmt.Errorf("%s: %s", variable, problem)
+	}
+	return err
 }
 
 // expand replaces each @FILE by the arguments in that file, as kingpin would at
@@ -92,31 +129,11 @@ func expand(args []string) (expanded []string, err error) {
 	return expanded, nil
 }
 
-// asksForHelp reports whether there is --help, or --help-long or --help-man.
-func asksForHelp(context *kingpin.ParseContext) bool {
+// asksFor reports whether there is a flag of a name that begins so: --help has
+// --help-long and --help-man beside it.
+func asksFor(context *kingpin.ParseContext, prefix string) bool {
 	return slices.ContainsFunc(context.Elements, func(e *kingpin.ParseElement) bool {
 		flag, ok := e.Clause.(*kingpin.FlagClause)
-		return ok && strings.HasPrefix(flag.Model().Name, "help")
+		return ok && strings.HasPrefix(flag.Model().Name, prefix)
 	})
-}
-
-// explain adds to an error of the command line what kingpin leaves out: where a
-// word may stand, and which command has a flag.
-func explain(app *kingpin.Application, token string, err error) error {
-	var commands, owners []string
-	for _, c := range app.Model().Commands {
-		commands = append(commands, c.Name)
-		if app.GetCommand(c.Name).GetFlag(strings.TrimPrefix(token, "no-")) != nil {
-			owners = append(owners, c.Name)
-		}
-	}
-	switch {
-	case strings.HasPrefix(err.Error(), "unexpected "):
-		return fmt.Errorf("%w; usage: petra_exporter [%s] [--FLAG=VALUE ...]", err, strings.Join(commands, "|"))
-	case strings.HasPrefix(err.Error(), "unknown ") && owners != nil:
-		return fmt.Errorf("%w; it is a flag of %s", err, strings.Join(owners, ", "))
-	case strings.HasPrefix(err.Error(), "unknown "):
-		return fmt.Errorf("%w; see --help", err)
-	}
-	return err
 }

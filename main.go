@@ -39,6 +39,7 @@ func main() {
 
 // program is what its commands share.
 type program struct {
+	commandLine
 	configFile string
 	overrides  config.Overrides
 	logger     log.Logger
@@ -65,31 +66,33 @@ func run() int {
 	app.Flag("petra.api-key-file", "File with the API key, read again for every request. Takes precedence over the configuration, and that over PETRA_API_KEY.").PlaceHolder("FILE").StringVar(&p.overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&p.overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&p.overrides.Tenants)
-	logLevel := oneOf(app.Flag("log.level", "Minimum level to log: debug, info, warn or error.").Default("info"), "debug", "info", "warn", "error")
-	logFormat := oneOf(app.Flag("log.format", "Format of the log: logfmt or json.").Default("logfmt"), "logfmt", "json")
+	logLevel := app.Flag("log.level", "Minimum level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
+	logFormat := app.Flag("log.format", "Format of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
-	demoTenants := new(int)
-	number(app.Flag("demo.tenants", fmt.Sprintf("Tenants of the simulated organization, from %d to %d.", minDemoTenants, maxDemoTenants)).Default(fmt.Sprint(minDemoTenants)), demoTenants)
+	demoTenants := new(wholeNumber)
+	app.Flag("demo.tenants", fmt.Sprintf("Tenants of the simulated organization, from %d to %d.", minDemoTenants, maxDemoTenants)).Default(fmt.Sprint(minDemoTenants)).SetValue(demoTenants)
 	app.Version(version.Print("petra_exporter")).HelpFlag.Short('h')
 
 	// In the order of --help.
 	commands := map[string]command{
-		"serve":    newServe(app, p, hangups),
-		"backfill": newBackfill(app, p),
-		"tenants":  newTenants(app, p),
-		"doctor":   newDoctor(app, p),
+		"serve":       newServe(app, p, hangups),
+		"backfill":    newBackfill(app, p),
+		"tenants":     newTenants(app, p),
+		"doctor":      newDoctor(app, p),
+		"healthcheck": newHealthcheck(app),
 	}
-	name, err := parse(app, os.Args[1:])
-	c, done := commands[name], false
+	done, err := false, error(nil)
+	p.commandLine, err = parse(app, os.Args[1:])
+	c := commands[p.command]
 	if err == nil {
-		err = checkDemo(*demo, *demoTenants)
+		err = checkDemo(*demo, int(*demoTenants))
 	}
 	if err == nil {
 		done, err = c.check()
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", err)
+		fmt.Fprintf(os.Stderr, "petra_exporter: %v\n", p.named(err))
 		return 1
 	case done:
 		return 0
@@ -98,7 +101,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *demo {
-		api, err := serveDemo(*demoTenants)
+		api, err := serveDemo(int(*demoTenants))
 		if err != nil {
 			return p.ended("the simulated API does not start", err)
 		}
@@ -114,12 +117,15 @@ func run() int {
 	return c.run(ctx)
 }
 
-func (p *program) load() (*config.Config, error) { return config.Load(p.configFile, p.overrides) }
+func (p *program) load() (*config.Config, error) {
+	cfg, err := config.Load(p.configFile, p.overrides)
+	return cfg, p.named(err)
+}
 
 // ended returns the exit status, and logs the error if there is one.
 func (p *program) ended(msg string, err error) (status int) {
 	if err != nil {
-		level.Error(p.logger).Log("msg", msg, "err", err)
+		level.Error(p.logger).Log("msg", msg, "err", p.named(err))
 		return 1
 	}
 	return 0

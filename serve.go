@@ -14,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,15 +24,17 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
+const listenAddress = ":10984"
+
 func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) command {
 	server := app.Command("serve", "Serve the metrics (default command).")
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps data and counters over a restart.").PlaceHolder("FILE").String()
-	o := web.Options{Toolkit: kingpinflag.AddFlags(server, ":10984")}
+	o := web.Options{Toolkit: kingpinflag.AddFlags(server, listenAddress)}
 	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	number(server.Flag("web.max-requests", "Maximum concurrent scrapes, including those waiting for a refresh; excess scrapes get 503. 0: no limit.").Default("40"), &o.MaxRequests)
-	duration(server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s"), &o.TimeoutOffset)
+	server.Flag("web.max-requests", "Maximum concurrent scrapes, including those waiting for a refresh; excess scrapes get 503. 0: no limit.").Default("40").SetValue((*wholeNumber)(&o.MaxRequests))
+	server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").DurationVar(&o.TimeoutOffset)
 	return command{
 		check: func() (done bool, err error) {
 			if err = o.Validate(); err == nil && *check {
@@ -58,7 +61,33 @@ func (p *program) check(stateFile string) error {
 	if _, err := newClient(cfg, collector.New(context.Background(), log.NewNopLogger())); err != nil {
 		return err
 	}
-	return collector.CheckState(stateFile)
+	if err := collector.CheckState(stateFile); err != nil {
+		return err
+	}
+	fmt.Println(p.checked(cfg, stateFile))
+	return nil
+}
+
+// checked says what was found good.
+func (p *program) checked(cfg *config.Config, stateFile string) string {
+	what, tenants, key, state := "The default configuration", "every tenant", "no API key", "no state file"
+	if p.configFile != "" {
+		what = p.configFile
+	}
+	switch n := len(cfg.Tenants); n {
+	case 0:
+	case 1:
+		tenants = "1 tenant"
+	default:
+		tenants = fmt.Sprintf("%d tenants", n)
+	}
+	if cfg.API.Key != nil {
+		key = "API key from " + cfg.API.Key.Description()
+	}
+	if stateFile != "" {
+		state = "state file " + stateFile
+	}
+	return fmt.Sprintf("%s is valid: %s, %s, %s", what, tenants, key, state)
 }
 
 // serve collects and serves until ctx ends, and then answers the scrapes in

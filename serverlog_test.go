@@ -51,10 +51,10 @@ func TestServerLog(t *testing.T) {
 		from + "EOF": slog.LevelDebug,
 		from + "read tcp 10.0.0.2:10984->10.0.0.1:123: read: connection reset by peer": slog.LevelDebug,
 		from + "read tcp 10.0.0.2:10984->10.0.0.1:123: i/o timeout":                    slog.LevelDebug,
-		from + "client sent an HTTP request to an HTTPS server":                       slog.LevelWarn,
-		from + "remote error: tls: bad certificate":                                   slog.LevelWarn,
-		"http: Accept error: EOF":                                                     slog.LevelWarn,
-		"http: panic serving 10.0.0.1:123: unexpected EOF":                            slog.LevelWarn,
+		from + "client sent an HTTP request to an HTTPS server":                        slog.LevelWarn,
+		from + "remote error: tls: bad certificate":                                    slog.LevelWarn,
+		"http: Accept error: EOF":                                                      slog.LevelWarn,
+		"http: panic serving 10.0.0.1:123: unexpected EOF":                             slog.LevelWarn,
 	} {
 		for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
 			handler := &levels{Handler: slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: level})}

@@ -12,7 +12,7 @@ import (
 
 func newTenants(app *kingpin.Application, p *program) command {
 	cmd := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. Makes one request per API endpoint.")
-	format := oneOf(cmd.Flag("format", "Output format: table, json, or yaml for the configuration.").Default("table"), inspect.Formats()...)
+	format := cmd.Flag("format", "Output format: table, json, or yaml for the configuration.").Default("table").Enum(inspect.Formats()...)
 	return command{
 		brief: true,
 		check: func() (done bool, err error) { return false, nil },
@@ -28,5 +28,5 @@ func newTenants(app *kingpin.Application, p *program) command {
 
 // inspected is what the commands for a person look at.
 func (p *program) inspected() inspect.Options {
-	return inspect.Options{ConfigFile: p.configFile, Overrides: p.overrides, Version: version.Version}
+	return inspect.Options{ConfigFile: p.configFile, Load: p.load, Version: version.Version}
 }

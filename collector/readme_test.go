@@ -137,12 +137,16 @@ func TestReadmeFlags(t *testing.T) {
 		}
 	}
 	of := map[string][]string{"README.md": want}
-	for _, source := range []string{"main.go", "serve.go", "tenants.go", "doctor.go", "backfill.go"} {
+	sources, err := filepath.Glob("../*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range sources {
 		file := "README.md"
-		if source == "backfill.go" {
+		if source == "../backfill.go" {
 			file = "docs/backfill.md"
 		}
-		for _, m := range regexp.MustCompile(`\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, source), -1) {
+		for _, m := range regexp.MustCompile(`\.Flag\("([^"]+)"`).FindAllStringSubmatch(readFile(t, strings.TrimPrefix(source, "../")), -1) {
 			of[file] = append(of[file], m[1])
 		}
 	}
@@ -153,6 +157,7 @@ func TestReadmeFlags(t *testing.T) {
 			got = append(got, name)
 		}
 		slices.Sort(want)
+		want = slices.Compact(want) // two commands may have the same flag
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("flags\nin %s %v\nin the program %v", file, got, want)

@@ -87,7 +87,7 @@ func (d *doctor) skip(reason string, checks ...string) {
 // exporter makes the checks of what an exporter with these options meets.
 func (d *doctor) exporter(ctx context.Context, o Options) {
 	var asked requests
-	cfg, err := config.Load(o.ConfigFile, o.Overrides)
+	cfg, err := o.Load()
 	var client *petra.Client
 	if err == nil {
 		if client, err = o.newClient(cfg, asked.observe); err != nil {
@@ -167,10 +167,18 @@ func (d *doctor) key(ctx context.Context, cfg *config.Config, client *petra.Clie
 	case err != nil:
 		d.wrong(checkKey, printable(err.Error()), fmt.Sprintf("it must hold the key alone, in one line, and be readable by this user (uid %d); or %s", os.Getuid(), nameTheKey))
 	default:
-		d.ok(checkKey, "from %s", printable(cfg.API.Key.Description()))
+		place := printable(cfg.API.Key.Description())
+		if key, err := cfg.API.Key.Fetch(ctx); err == nil && strings.HasPrefix(key, usageKey) {
+			d.wrong(checkKey, place+" holds a multi-MSP key ("+usageKey+"...), which the API accepts for /v1/usage-xlsx only", "use an API key of one organization: it begins with petra_, but not with "+usageKey)
+			return false
+		}
+		d.ok(checkKey, "from %s", place)
 	}
 	return err == nil
 }
+
+// usageKey is how the keys begin that export the usage of several MSPs.
+const usageKey = "petra_var_"
 
 // clock compares ours with the API's, whose Date has whole seconds. Where an
 // answer was slow, that leaves room; what lies beyond is surely wrong.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/inspect"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
@@ -46,12 +47,11 @@ func withConfig(yaml string, wrong []string, skipped ...string) diagnosis {
 // withKey is a case with another key file; content "-" makes none.
 func withKey(content string, wrong []string, skipped ...string) diagnosis {
 	return plain(func(t *testing.T, a api) (api, inspect.Options) {
-		o := a.options(t, classified)
-		o.Overrides.APIKeyFile = filepath.Join(t.TempDir(), "key")
+		file := filepath.Join(t.TempDir(), "key")
 		if content != "-" {
-			writeFile(t, o.Overrides.APIKeyFile, content)
+			writeFile(t, file, content)
 		}
-		return a, o
+		return a, a.options(t, classified, func(o *config.Overrides) { o.APIKeyFile = file })
 	}, wrong, skipped...)
 }
 
@@ -163,11 +163,10 @@ var diagnoses = map[string]diagnosis{
 	"key-lines":   withKey(testKey+"\n"+testKey+"\n", []string{"key"}, keyWrong...),
 	"key-space":   withKey(testKey[:20]+" "+testKey[20:], []string{"key"}, keyWrong...),
 	"key-trimmed": withKey("\n "+testKey+"\t\r\n", nil),
+	"key-usage":   withKey("petra_var_"+testKey, []string{"key"}, keyWrong...),
 	"key-quoted":  withKey(`"`+testKey+`"`, []string{"key"}, keyWrong...),
 	"key-none": plain(func(t *testing.T, a api) (api, inspect.Options) {
-		o := a.options(t, classified)
-		o.Overrides.APIKey = ""
-		return a, o
+		return a, a.options(t, classified, func(o *config.Overrides) { o.APIKey = "" })
 	}, []string{"key"}, keyWrong...),
 
 	"DNS": withURL(func(*testing.T) string { return "https://petra.invalid" }, []string{"DNS"}, "connection", "TLS"),

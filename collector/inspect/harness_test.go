@@ -105,12 +105,16 @@ func (a api) handle(t *testing.T, h http.HandlerFunc) api {
 }
 
 // options have the key and the API's address, and a configuration of that
-// content.
-func (a api) options(t *testing.T, yaml string) inspect.Options {
+// content; edits change the overrides.
+func (a api) options(t *testing.T, yaml string, edits ...func(*config.Overrides)) inspect.Options {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "petra.yml")
+	file := writeFile(t, filepath.Join(t.TempDir(), "petra.yml"), yaml)
+	overrides := config.Overrides{APIURL: a.url, APIKey: testKey}
+	for _, edit := range edits {
+		edit(&overrides)
+	}
 	return inspect.Options{
-		ConfigFile: writeFile(t, file, yaml), Overrides: config.Overrides{APIURL: a.url, APIKey: testKey}, Version: "test",
+		ConfigFile: file, Load: func() (*config.Config, error) { return config.Load(file, overrides) }, Version: "test",
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 
 // Options are what both commands need to know.
 type Options struct {
-	ConfigFile string // may be empty
-	Overrides  config.Overrides
-	Version    string // goes into the User-Agent
+	ConfigFile string                         // may be empty
+	Load       func() (*config.Config, error) // reads it
+	Version    string                         // goes into the User-Agent
 }
 
 // newClient returns a client that makes at most one request of each route, and

@@ -18,7 +18,7 @@ func Formats() []string { return []string{"table", "json", "yaml"} }
 // Tenants writes what the key sees in one of the [Formats], at the cost of one
 // request of each route. Where either fails, it writes nothing.
 func Tenants(ctx context.Context, w io.Writer, o Options, format string) error {
-	cfg, err := config.Load(o.ConfigFile, o.Overrides)
+	cfg, err := o.Load()
 	if err != nil {
 		return err
 	}

@@ -153,19 +153,18 @@ func TestTenantsFails(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		edit func(*inspect.Options)
+		yaml string
+		edit func(*config.Overrides)
 		want string
 	}{
-		"no key":        {func(o *inspect.Options) { o.Overrides.APIKey = "" }, "no usable API key; name it with "},
-		"broken key":    {func(o *inspect.Options) { o.Overrides.APIKey = testKey + " x" }, "PETRA_API_KEY contains a space"},
-		"configuration": {func(o *inspect.Options) { o.ConfigFile = "missing.yml" }, "--config.file: open missing.yml"},
+		"no key":        {"", func(o *config.Overrides) { o.APIKey = "" }, "no usable API key; name it with "},
+		"broken key":    {"", func(o *config.Overrides) { o.APIKey = testKey + " x" }, "PETRA_API_KEY contains a space"},
+		"configuration": {"wrong: 1", func(*config.Overrides) {}, "petra.yml:1: wrong: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t, smallOrg())
-			o := a.options(t, "")
-			c.edit(&o)
 			var out bytes.Buffer
-			err := inspect.Tenants(t.Context(), &out, o, "table")
+			err := inspect.Tenants(t.Context(), &out, a.options(t, c.yaml, c.edit), "table")
 			if err == nil || !strings.Contains(err.Error(), c.want) || out.Len() > 0 || len(a.Requests()) > 0 {
 				t.Fatalf("%v: %s", err, out.String())
 			}

@@ -108,7 +108,7 @@ func TestHealth(t *testing.T) {
 			t.Fatalf("the health check is %+v", s.HealthCheck)
 		}
 		test := s.HealthCheck.Test
-		u, err := url.Parse(test[len(test)-1])
+		u, err := url.Parse(strings.TrimPrefix(test[len(test)-1], "--url="))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,12 +140,8 @@ func TestImages(t *testing.T) {
 	}
 	each(t, func(t *testing.T, s types.ServiceConfig) {
 		if s.Name == "petra_exporter" {
-			if s.Image != "" || s.Build == nil {
-				t.Error("it is not built from this repository")
-			}
-			stages := regexp.MustCompile(`(?m)^FROM .* AS (\S+)$`).FindAllStringSubmatch(read(t, s.Build.Context+"/"+s.Build.Dockerfile), -1)
-			if !slices.ContainsFunc(stages, func(stage []string) bool { return stage[1] == s.Build.Target }) {
-				t.Errorf("the Dockerfile has no stage %q", s.Build.Target)
+			if s.Image != "" || s.Build == nil || s.Build.Target != "" {
+				t.Error("it is not this repository's image")
 			}
 			return
 		}

@@ -83,7 +83,7 @@ func TestValuesRefused(t *testing.T) {
 		"prometheusRule: {enabled: true, thresholds: {PetraApiDown: 1}}":      "no constant PetraApiDown; there are",
 		"persistence: {size: large}":                                          "/persistence/size",
 		"persistence: {accessMode: ReadOnlyMany}":                             "/persistence/accessMode",
-		"service: {port: '10984'}":                                             "/service/port",
+		"service: {port: '10984'}":                                            "/service/port",
 		"networkPolicy: {from: []}":                                           "/networkPolicy/from",
 		"networkPolicy: {from: null}":                                         "missing property 'from'", // null takes the default away, and all may connect
 		"networkPolicy: {from: [{}]}":                                         "/networkPolicy/from/0",
