@@ -420,6 +420,8 @@ var flagTests = map[string]func(*testing.T){
 			"URL":               {[]string{"--petra.api-url=http://example.com"}, 1, "--petra.api-url: must be https://"},
 			"tenant":            {[]string{"--petra.tenant=a b"}, 1, "--petra.tenant: "},
 			"telemetry path":    {[]string{"--web.telemetry-path=metrics"}, 1, "--web.telemetry-path: "},
+			"external URL":      {[]string{"--web.external-url=example.com/petra"}, 1, "--web.external-url: "},
+			"route prefix":      {[]string{"--web.route-prefix={x}"}, 1, "--web.route-prefix: "},
 			"unclean path":      {[]string{"--web.telemetry-path=/.."}, 1, "--web.telemetry-path: "},
 			"max requests":      {[]string{"--web.max-requests=-1"}, 1, "--web.max-requests: "},
 			"timeout offset":    {[]string{"--scrape.timeout-offset=-1s"}, 1, "--scrape.timeout-offset: "},
@@ -525,6 +527,23 @@ var flagTests = map[string]func(*testing.T){
 			t.Errorf("with the password: status %d", a.code)
 		}
 	},
+	"web.external-url": func(t *testing.T) {
+		p := start(t, nil, "--demo", "--web.external-url=https://example.com/petra/")
+		for path, want := range map[string]int{"/petra/": 200, "/petra/metrics": 200, "/petra/status": 200, "/petra/-/healthy": 200, "/metrics": 404, "/-/healthy": 404} {
+			if a := p.get(path); a.code != want {
+				t.Errorf("%s: status %d, want %d", path, a.code, want)
+			}
+		}
+		if !strings.Contains(p.log.String(), "status="+strings.Replace(p.url, "127.0.0.1", "localhost", 1)+"/petra/status") {
+			t.Errorf("the demo does not name its page:\n%s", p.log.String())
+		}
+	},
+	"web.route-prefix": func(t *testing.T) {
+		p := start(t, nil, "--demo", "--web.external-url=https://example.com/petra/", "--web.route-prefix=/")
+		if a := p.get("/metrics"); a.code != http.StatusOK {
+			t.Errorf("status %d: %s", a.code, a.body)
+		}
+	},
 	"web.telemetry-path": func(t *testing.T) {
 		_, url := newAPI(t)
 		p := start(t, keyEnv, "--petra.api-url="+url, "--web.telemetry-path=/petra/metrics")
@@ -534,7 +553,7 @@ var flagTests = map[string]func(*testing.T){
 		if a := p.get("/metrics"); a.code != http.StatusNotFound {
 			t.Errorf("the default path: status %d", a.code)
 		}
-		if a := p.get("/"); a.code != http.StatusOK || !strings.Contains(a.body, `href="/petra/metrics"`) {
+		if a := p.get("/"); a.code != http.StatusOK || !strings.Contains(a.body, `href="./petra/metrics"`) {
 			t.Errorf("the landing page does not lead there: status %d: %s", a.code, a.body)
 		}
 	},

@@ -31,7 +31,9 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
 	stateFile := server.Flag("state.file", "File that keeps data and counters over a restart.").PlaceHolder("FILE").String()
 	o := web.Options{Toolkit: kingpinflag.AddFlags(server, listenAddress)}
-	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
+	server.Flag("web.external-url", "URL under which a reverse proxy serves the exporter, or the path of that URL.").PlaceHolder("URL").StringVar(&o.ExternalURL)
+	server.Flag("web.route-prefix", "Prefix of all paths; by default the path of the external URL.").PlaceHolder("PATH").StringVar(&o.RoutePrefix)
+	server.Flag("web.telemetry-path", "Path of the metrics, below the prefix.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
 	server.Flag("web.max-requests", "Maximum concurrent scrapes, including those waiting for a refresh; excess scrapes get 503. 0: no limit.").Default("40").SetValue((*wholeNumber)(&o.MaxRequests))
 	server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").DurationVar(&o.TimeoutOffset)
@@ -116,7 +118,7 @@ func (p *program) serve(ctx context.Context, o web.Options, stateFile string, ha
 	server := web.NewServer(handler, serverLog(p.slogger.Handler()))
 	if c.Simulated() {
 		level.Info(p.logger).Log("msg", "demo: all data is simulated")
-		server.BaseContext = announceDemo(p.logger, o.TelemetryPath)
+		server.BaseContext = announceDemo(p.logger, o)
 	}
 	tasks.Go(c.Run)
 	tasks.Go(func() {

@@ -51,16 +51,20 @@ type statusPage struct {
 }
 
 type statusIncident struct {
-	Tenant, TenantID, ID string
-	URL                  string // empty where it has no page
-	Created, Occurred    statusTime
-	Live                 bool
-	Status               string
-	created              time.Time
+	Tenant, ID        string
+	Number            int    // of the tenant
+	First             bool   // the first of its tenant
+	URL               string // empty where it has no page
+	Created, Occurred statusTime
+	Live              bool
+	Status            string
+	created           time.Time
 }
 
 type statusTenant struct {
 	Name, ID       string
+	Number         int    // for links within the page
+	Listed         bool   // the page has open incidents of it
 	Problem        string // empty where nothing is wrong
 	Up             string
 	Paused         bool
@@ -123,6 +127,11 @@ func newStatusPage(o collector.Overview, now time.Time) statusPage {
 	slices.SortFunc(page.Open, func(a, b statusIncident) int {
 		return cmp.Or(b.created.Compare(a.created), strings.Compare(a.ID, b.ID))
 	})
+	seen := map[int]bool{} // by number
+	for i := range page.Open {
+		first := &page.Open[i]
+		first.First, seen[first.Number] = !seen[first.Number], true
+	}
 	page.addTenantProblems()
 	if n := o.UnreadableIncidents; n > 0 {
 		page.problem("%d incidents in the API's last answers have no usable id or tenant: incidents may be missing here, and none is taken for withdrawn.", n)
@@ -160,7 +169,7 @@ func (p *statusPage) addRoute(route collector.RouteOverview, now time.Time) {
 // addTenant adds a tenant and its open incidents.
 func (p *statusPage) addTenant(t collector.TenantOverview, now time.Time) {
 	row := statusTenant{
-		Name: t.Name, ID: t.ID, Paused: t.Paused,
+		Name: t.Name, ID: t.ID, Number: len(p.Tenants), Listed: len(t.Listed) > 0, Paused: t.Paused,
 		Up: "unknown", Read: ago(now, t.LastRead), FullRead: ago(now, t.LastFullRead),
 	}
 	if t.Up != nil {
@@ -190,7 +199,7 @@ func (p *statusPage) addTenant(t collector.TenantOverview, now time.Time) {
 	p.Unlisted += t.Open - len(t.Listed)
 	for _, i := range t.Listed {
 		p.Open = append(p.Open, statusIncident{
-			Tenant: cmp.Or(t.Name, t.ID), TenantID: t.ID, ID: i.ID, URL: i.URL,
+			Tenant: cmp.Or(t.Name, t.ID), ID: i.ID, Number: row.Number, URL: i.URL,
 			Created: ago(now, i.Created), Occurred: ago(now, i.Occurred),
 			Live: i.Live, Status: i.Status, created: i.Created,
 		})

@@ -47,8 +47,8 @@ func TestPages(t *testing.T) {
 			code         int
 			has          string
 		}{
-			{http.MethodGet, "/", 200, `href="/petra/metrics"`},
-			{http.MethodGet, "/", 200, `href="/status"`},
+			{http.MethodGet, "/", 200, `href="./petra/metrics"`},
+			{http.MethodGet, "/", 200, `href="./status"`},
 			{http.MethodGet, "/petra/metrics", 200, "petra_up 1"},
 			{http.MethodGet, "/metrics", 404, ""},
 			{http.MethodGet, "/nothing", 404, ""},
