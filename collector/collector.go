@@ -135,32 +135,40 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. It asks nothing of the API.
+// Collect implements [prometheus.Collector]. It asks nothing of the API, and
+// sends nothing while it holds a lock: the registry takes it when it can.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	now := clock()
-	r := c.refresher
-	r.mu.Lock()
-	store, up := r.store, r.up
-	if r.state != nil && r.state.tried {
-		ch <- stateSavedDesc.sample(boolValue(r.state.err == nil))
-		if !r.state.success.IsZero() {
-			ch <- stateSuccessDesc.sample(seconds(r.state.success))
-		}
-	}
-	for _, route := range petra.Routes() {
-		collectRoute(ch, string(route), r.routes[route], r.budgets[route].State(now))
-	}
-	r.mu.Unlock()
-	if up != nil {
-		ch <- upDesc.sample(boolValue(*up))
-	}
-	store.collect(ch, now)
-	for _, own := range c.metrics.collectors() {
-		own.Collect(ch)
+	own, store := c.gather(now)
+	own.send(ch)
+	store.gather(now).send(ch)
+	for _, metric := range c.metrics.collectors() {
+		metric.Collect(ch)
 	}
 }
 
-func collectRoute(ch chan<- prometheus.Metric, route string, state routeHealth, budget petra.BudgetState) {
+// gather returns what the refresher and the budgets say, and the store.
+func (c *Collector) gather(now time.Time) (*rows, *store) {
+	out := &rows{samples: map[desc][]row{}}
+	r := c.refresher
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != nil && r.state.tried {
+		out.add(stateSavedDesc, boolValue(r.state.err == nil))
+		if !r.state.success.IsZero() {
+			out.add(stateSuccessDesc, seconds(r.state.success))
+		}
+	}
+	for _, route := range petra.Routes() {
+		out.addRoute(string(route), r.routes[route], r.budgets[route].State(now))
+	}
+	if r.up != nil {
+		out.add(upDesc, boolValue(*r.up))
+	}
+	return out, r.store
+}
+
+func (r *rows) addRoute(route string, state routeHealth, budget petra.BudgetState) {
 	var success, blocked float64
 	if !state.success.IsZero() {
 		success = seconds(state.success)
@@ -168,8 +176,8 @@ func collectRoute(ch chan<- prometheus.Metric, route string, state routeHealth, 
 	if !budget.Blocked.IsZero() {
 		blocked = seconds(budget.Blocked)
 	}
-	ch <- lastSuccessDesc.sample(success, route)
-	ch <- blockedUntilDesc.sample(blocked, route)
-	ch <- limitDesc.sample(float64(budget.Limit), route)
-	ch <- remainingDesc.sample(float64(budget.Remaining), route)
+	r.add(lastSuccessDesc, success, route)
+	r.add(blockedUntilDesc, blocked, route)
+	r.add(limitDesc, float64(budget.Limit), route)
+	r.add(remainingDesc, float64(budget.Remaining), route)
 }

@@ -20,3 +20,17 @@ func SetClock(now func() time.Time) (restore func()) {
 func (c *Collector) Refresh() {
 	<-c.refresher.refresh()
 }
+
+// Locked reports whether anybody holds a lock of the collector's.
+func (c *Collector) Locked() bool {
+	r := c.refresher
+	if !r.mu.TryLock() {
+		return true
+	}
+	defer r.mu.Unlock()
+	if !r.store.mu.TryLock() {
+		return true
+	}
+	r.store.mu.Unlock()
+	return false
+}
