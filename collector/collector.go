@@ -22,17 +22,13 @@ type Collector struct {
 // with ctx.
 func New(ctx context.Context, logger log.Logger) *Collector {
 	metrics := newExporterMetrics()
-	budgets := map[petra.Route]*petra.Budget{}
-	for _, route := range petra.Routes() {
-		budgets[route] = petra.NewBudget(0)
-	}
 	return &Collector{
 		metrics: metrics,
 		refresher: &refresher{
 			ctx:              ctx,
 			logger:           logger,
 			metrics:          metrics,
-			budgets:          budgets,
+			budgets:          petra.NewBudgets(0),
 			backgroundBudget: petra.NewBudget(0),
 			changed:          make(chan struct{}, 1),
 			started:          clock(),
@@ -43,7 +39,7 @@ func New(ctx context.Context, logger log.Logger) *Collector {
 }
 
 // Budgets are the request budgets of the routes, for the client to spend from.
-func (c *Collector) Budgets() map[petra.Route]*petra.Budget {
+func (c *Collector) Budgets() petra.Budgets {
 	return c.refresher.budgets
 }
 
@@ -58,6 +54,7 @@ func (c *Collector) ObserveRequest(r petra.Request) {
 func (c *Collector) Configure(cfg *config.Config, client Client) {
 	r := c.refresher
 	r.mu.Lock()
+	r.budgets.SetAPI(cfg.API.URL.String())
 	switch {
 	case r.cfg == nil && r.state != nil:
 		r.store = r.restore(cfg)
@@ -68,15 +65,10 @@ func (c *Collector) Configure(cfg *config.Config, client Client) {
 		r.probeOnly, r.holdFullReads, r.up = false, false, nil
 		r.lastRead, r.lastList = time.Time{}, time.Time{}
 		r.routes = map[petra.Route]routeHealth{}
-		for _, budget := range r.budgets {
-			budget.Unblock()
-		}
 	}
 	notes := r.store.configure(cfg)
 	r.cfg, r.client = cfg, client
-	for _, budget := range r.budgets {
-		budget.SetLimit(cfg.API.RequestsPerMinute)
-	}
+	r.budgets.SetLimit(cfg.API.RequestsPerMinute)
 	r.mu.Unlock()
 	r.logNotes(notes)
 	for _, warning := range cfg.Warnings() {

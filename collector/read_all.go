@@ -26,9 +26,7 @@ func readPause(n int) time.Duration {
 func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int64, left time.Duration)) error {
 	r := c.refresher
 	w := r.active()
-	for _, budget := range r.budgets {
-		budget.SetLimit(requestsPerMinute)
-	}
+	r.budgets.SetLimit(requestsPerMinute)
 	err := r.persist(petra.RouteTenants, func() error { return r.list(w) })
 	if err != nil && (r.ctx.Err() != nil || len(w.cfg.Tenants) == 0) {
 		return fmt.Errorf("the tenants cannot be listed: %w", err)

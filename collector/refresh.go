@@ -25,7 +25,7 @@ type refresher struct {
 	ctx              context.Context // ends with the process: a refresh outlives the scrape that began it
 	logger           log.Logger
 	metrics          *exporterMetrics
-	budgets          map[petra.Route]*petra.Budget
+	budgets          petra.Budgets
 	backgroundBudget *petra.Budget // of the incidents route: the full reads beside the organization reads
 	flight           singleflight.Group
 	changed          chan struct{} // something changed that a full read may be due for

@@ -58,7 +58,7 @@ type ClientConfig struct {
 	Version string
 	// Budgets has a budget for each route. They outlive the client: a new
 	// configuration does not forget what the old one spent.
-	Budgets map[Route]*Budget
+	Budgets Budgets
 	// Observe, if set, is told of each request after it has ended.
 	Observe func(Request)
 }
@@ -199,7 +199,7 @@ func (c *Client) send(ctx context.Context, request *Request, query url.Values, k
 	if resp.StatusCode != http.StatusOK {
 		err := newStatusError(resp)
 		if err.Wait > 0 {
-			c.cfg.Budgets[request.Route].Block(time.Now().Add(err.Wait))
+			c.cfg.Budgets[request.Route].Block(c.cfg.URL.String(), time.Now().Add(err.Wait))
 		}
 		if resp.StatusCode != http.StatusSwitchingProtocols { // which has no body, but a connection
 			err.readBody(body, secrets)
