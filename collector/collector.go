@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-kit/log"
@@ -14,67 +15,91 @@ import (
 // Collector publishes what is known of the tenants and their incidents. It
 // asks the API only when it is scraped, and for full reads soon after.
 type Collector struct {
-	refresher *refresher
-	metrics   *exporterMetrics
+	refresher  *refresher
+	background *background
+	state      *stateFile // nil for none
+	metrics    *exporterMetrics
 }
 
-// New returns a collector without a configuration. What it asks the API ends
-// with ctx.
-func New(ctx context.Context, logger log.Logger) *Collector {
-	metrics := newExporterMetrics()
-	return &Collector{
-		metrics: metrics,
-		refresher: &refresher{
-			ctx:              ctx,
-			logger:           logger,
-			metrics:          metrics,
-			budgets:          petra.NewBudgets(0),
-			backgroundBudget: petra.NewBudget(0),
-			changed:          make(chan struct{}, 1),
-			started:          clock(),
-			ready:            make(chan struct{}),
-			routes:           map[petra.Route]routeHealth{},
-		},
+// Options are what a collector is made of.
+type Options struct {
+	Logger log.Logger
+	// Config is what [config.Load] has returned.
+	Config *config.Config
+	// Client is made from Config. It spends from Budgets, and tells Requests of
+	// each request.
+	Client   Client
+	Budgets  petra.Budgets
+	Requests *Requests
+	// StateFile keeps what is known over a restart; empty means that none does.
+	StateFile string
+}
+
+var errNotLoaded = errors.New("a configuration must come from config.Load")
+
+// New returns a collector that begins with what stands in the state file. What
+// it asks the API ends with ctx. Its errors name the flag of what is no good.
+func New(ctx context.Context, o Options) (*Collector, error) {
+	if !o.Config.Loaded() {
+		return nil, errNotLoaded
 	}
+	state, err := openStateFile(o.Logger, o.StateFile)
+	if err != nil {
+		return nil, err
+	}
+	metrics := newExporterMetrics(o.Requests)
+	r := &refresher{
+		ctx: ctx, logger: o.Logger, metrics: metrics, budgets: o.Budgets,
+		changed: make(chan struct{}, 1), ready: make(chan struct{}),
+	}
+	c := &Collector{
+		refresher: r, metrics: metrics, state: state,
+		background: &background{refresher: r, budget: petra.NewBudget(0), started: clock()},
+	}
+	store, url := newStore(), o.Config.API.URL.String()
+	o.Budgets.SetAPI(url)
+	if state != nil {
+		if saved := state.restore(url); saved != nil {
+			store.load(saved)
+			for route, budget := range o.Budgets {
+				budget.Restore(saved.Spent[route], saved.Blocked[route])
+			}
+			c.background.clean = saved.Clean
+		}
+	}
+	c.configure(active{o.Config, o.Client, newAPIState(store)})
+	return c, nil
 }
 
-// Budgets are the request budgets of the routes, for the client to spend from.
-func (c *Collector) Budgets() petra.Budgets {
-	return c.refresher.budgets
+// Reconfigure takes over another configuration, which [config.Load] has
+// returned, and the client that was made from it. What is known and counted
+// stays, unless the API is another one.
+func (c *Collector) Reconfigure(cfg *config.Config, client Client) error {
+	if !cfg.Loaded() {
+		return errNotLoaded
+	}
+	before := c.refresher.active()
+	w := active{cfg, client, before.apiState}
+	if *before.cfg.API.URL != *cfg.API.URL {
+		w.apiState = newAPIState(newStore())
+	}
+	c.configure(w)
+	return nil
 }
 
-// ObserveRequest counts a request that the client has made.
-func (c *Collector) ObserveRequest(r petra.Request) {
-	c.metrics.observe(r)
-}
-
-// Configure takes over a configuration, the first or another, and the client
-// that was made from it. What is known and counted stays, unless the API is
-// another one.
-func (c *Collector) Configure(cfg *config.Config, client Client) {
+func (c *Collector) configure(w active) {
 	r := c.refresher
 	r.mu.Lock()
-	r.budgets.SetAPI(cfg.API.URL.String())
-	switch {
-	case r.cfg == nil && r.state != nil:
-		r.store = r.restore(cfg)
-	case r.cfg == nil:
-		r.store = newStore()
-	case *r.cfg.API.URL != *cfg.API.URL:
-		r.store = newStore()
-		r.probeOnly, r.holdFullReads, r.up = false, false, nil
-		r.lastRead, r.lastList = time.Time{}, time.Time{}
-		r.routes = map[petra.Route]routeHealth{}
-	}
-	notes := r.store.configure(cfg)
-	r.cfg, r.client = cfg, client
-	r.budgets.SetLimit(cfg.API.RequestsPerMinute)
+	r.budgets.SetAPI(w.cfg.API.URL.String())
+	r.budgets.SetLimit(w.cfg.API.RequestsPerMinute)
+	notes := w.store.configure(w.cfg)
+	r.current = w
 	r.mu.Unlock()
 	r.logNotes(notes)
-	for _, warning := range cfg.Warnings() {
+	for _, warning := range w.cfg.Warnings() {
 		level.Warn(r.logger).Log("msg", "the configuration is likely a mistake", "warning", warning)
 	}
-	r.checkKeyFile(cfg)
+	r.keyFile.check(r.logger, w.cfg)
 	c.metrics.reloadSuccessful.Set(1)
 	c.metrics.reloadSuccess.SetToCurrentTime()
 	r.wakeBackground()
@@ -88,20 +113,32 @@ func (c *Collector) ConfigureFailed() {
 
 // Simulated reports whether the data is made up.
 func (c *Collector) Simulated() bool {
-	c.refresher.mu.Lock()
-	defer c.refresher.mu.Unlock()
-	return c.refresher.cfg != nil && c.refresher.cfg.Simulated
+	return c.refresher.active().cfg.Simulated
 }
 
 // Run makes the first refresh, and full reads beside the scrapes, until the
 // context of New ends and nothing is asked any more.
 func (c *Collector) Run() {
 	r := c.refresher
-	r.asking.Go(r.saveLoop)
+	if c.state != nil {
+		r.asking.Go(func() { c.state.run(r.ctx, c.snapshot) })
+	}
 	r.refresh()
-	r.backgroundReads()
+	c.background.run()
 	r.stop()
-	r.saveFinal()
+	if c.state != nil {
+		c.state.close(c.snapshot())
+	}
+}
+
+// snapshot is what the state file is to have.
+func (c *Collector) snapshot() *snapshotFile {
+	saved := c.refresher.active().store.save()
+	saved.Spent, saved.Blocked = map[petra.Route][]time.Time{}, map[petra.Route]time.Time{}
+	for route, budget := range c.refresher.budgets {
+		saved.Spent[route], saved.Blocked[route] = budget.Spent()
+	}
+	return saved
 }
 
 // Ready reports whether the first refresh has ended, well or badly.
@@ -142,22 +179,24 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 // gather returns what the refresher and the budgets say, and the store.
 func (c *Collector) gather(now time.Time) (*rows, *store) {
 	out := &rows{samples: map[desc][]row{}}
-	r := c.refresher
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.state != nil && r.state.tried {
-		out.add(stateSavedDesc, boolValue(r.state.err == nil))
-		if !r.state.success.IsZero() {
-			out.add(stateSuccessDesc, seconds(r.state.success))
+	if c.state != nil {
+		if saves := c.state.state(); saves.tried {
+			out.add(stateSavedDesc, boolValue(saves.err == nil))
+			if !saves.success.IsZero() {
+				out.add(stateSuccessDesc, seconds(saves.success))
+			}
 		}
 	}
+	w := c.refresher.active()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, route := range petra.Routes() {
-		out.addRoute(string(route), r.routes[route], r.budgets[route].State(now))
+		out.addRoute(string(route), w.routes[route], c.refresher.budgets[route].State(now))
 	}
-	if r.up != nil {
-		out.add(upDesc, boolValue(*r.up))
+	if w.up != nil {
+		out.add(upDesc, boolValue(*w.up))
 	}
-	return out, r.store
+	return out, w.store
 }
 
 func (r *rows) addRoute(route string, state routeHealth, budget petra.BudgetState) {

@@ -28,9 +28,14 @@ func (c *Collector) Locked() bool {
 		return true
 	}
 	defer r.mu.Unlock()
-	if !r.store.mu.TryLock() {
+	w := r.current
+	if !w.mu.TryLock() {
 		return true
 	}
-	r.store.mu.Unlock()
+	defer w.mu.Unlock()
+	if !w.store.mu.TryLock() {
+		return true
+	}
+	w.store.mu.Unlock()
 	return false
 }

@@ -110,10 +110,10 @@ func (c *Collector) StatusHandler() http.Handler {
 func (c *Collector) status(now time.Time) statusPage {
 	r := c.refresher
 	page := statusPage{CSS: template.CSS(statusCSS), JS: template.JS(statusJS), Now: now.UTC().Format(time.RFC3339), Simulated: c.Simulated()} //nolint:gosec // our own files
-	r.mu.Lock()
-	store := r.store
+	w := r.active()
+	w.mu.Lock()
 	for _, route := range petra.Routes() {
-		state, budget := r.routes[route], r.budgets[route].State(now)
+		state, budget := w.routes[route], r.budgets[route].State(now)
 		row := statusRoute{
 			Route: route, Remaining: budget.Remaining, Limit: budget.Limit,
 			Success: ago(now, state.success), LastError: state.err, ErrorAt: ago(now, state.errAt),
@@ -126,8 +126,8 @@ func (c *Collector) status(now time.Time) statusPage {
 		}
 		page.Routes = append(page.Routes, row)
 	}
-	r.mu.Unlock()
-	store.status(&page, now)
+	w.mu.Unlock()
+	w.store.status(&page, now)
 	return page
 }
 

@@ -231,7 +231,11 @@ func TestWebOptions(t *testing.T) {
 			t.Errorf("%+v:\ngot:  %s\nwant: %s", c.o, got, c.want)
 		}
 		if c.want == "" {
-			handler, err := collector.New(t.Context(), discard{}).Handler(prometheus.NewRegistry(), c.o)
+			quiet, err := newCollector(t, collector.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			handler, err := quiet.Handler(prometheus.NewRegistry(), c.o)
 			if err != nil {
 				t.Errorf("%+v cannot be served: %v", c.o, err)
 				continue
@@ -243,10 +247,6 @@ func TestWebOptions(t *testing.T) {
 		}
 	}
 }
-
-type discard struct{}
-
-func (discard) Log(...any) error { return nil }
 
 // TestMaxRequests holds that scrapes that wait for their refresh count, that
 // those beyond the limit are turned away at once, and that none waits for ever.
