@@ -67,7 +67,7 @@ func New(ctx context.Context, o Options) (*Collector, error) {
 			c.background.clean = saved.Clean
 		}
 	}
-	c.configure(active{o.Config, o.Client, newAPIState(store)})
+	c.configure(o.Config, o.Client, func(active) *apiState { return newAPIState(store) })
 	return c, nil
 }
 
@@ -78,18 +78,20 @@ func (c *Collector) Reconfigure(cfg *config.Config, client Client) error {
 	if !cfg.Loaded() {
 		return errNotLoaded
 	}
-	before := c.refresher.active()
-	w := active{cfg, client, before.apiState}
-	if *before.cfg.API.URL != *cfg.API.URL {
-		w.apiState = newAPIState(newStore())
-	}
-	c.configure(w)
+	c.configure(cfg, client, func(before active) *apiState {
+		if *before.cfg.API.URL != *cfg.API.URL {
+			return newAPIState(newStore())
+		}
+		return before.apiState
+	})
 	return nil
 }
 
-func (c *Collector) configure(w active) {
+// configure swaps what requests work with; api says what is then known.
+func (c *Collector) configure(cfg *config.Config, client Client, api func(before active) *apiState) {
 	r := c.refresher
 	r.mu.Lock()
+	w := active{cfg, client, api(r.current)}
 	r.budgets.SetAPI(w.cfg.API.URL.String())
 	r.budgets.SetLimit(w.cfg.API.RequestsPerMinute)
 	notes := w.store.configure(w.cfg)

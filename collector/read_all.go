@@ -20,8 +20,8 @@ func readPause(n int) time.Duration {
 }
 
 // ReadAll reads every tenant in full, one request after the other. A failure is
-// tried again, save where that cannot help. It is called after
-// [Collector.Configure] in place of [Collector.Run]; progress is told how many
+// tried again, save where that cannot help. It is called in
+// place of [Collector.Run]; progress is told how many
 // tenants are read, of how many, and how long the rest will take.
 func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int64, left time.Duration)) error {
 	r := c.refresher
