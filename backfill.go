@@ -23,8 +23,7 @@ func newBackfill(app *kingpin.Application, p *program) command {
 	return command{
 		check: func() (done bool, err error) { return false, o.Validate() },
 		run: func(ctx context.Context) int {
-			c := collector.New(ctx, p.logger)
-			err := p.configure(ctx, c)
+			c, err := p.newCollector(ctx, "")
 			if err == nil {
 				err = backfill.Run(ctx, p.logger, c, o)
 			}

@@ -44,6 +44,8 @@ type program struct {
 	overrides  config.Overrides
 	logger     log.Logger
 	slogger    *slog.Logger
+	budgets    petra.Budgets       // of each client, one after the other
+	requests   *collector.Requests // that they make
 }
 
 // command is one of the program's commands; the values of its flags are its own.
@@ -98,6 +100,7 @@ func run() int {
 		return 0
 	}
 	p.logger, p.slogger = newLoggers(*logLevel, *logFormat)
+	p.budgets, p.requests = petra.NewBudgets(0), collector.NewRequests(p.logger)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *demo {
@@ -131,28 +134,37 @@ func (p *program) ended(msg string, err error) (status int) {
 	return 0
 }
 
-// configure reads the configuration and, if it is valid, applies it to the
-// collector with a client made from it.
-func (p *program) configure(ctx context.Context, c *collector.Collector) error {
+// configuration reads the configuration and makes a client from it that has a key
+// to send.
+func (p *program) configuration(ctx context.Context) (*config.Config, *petra.Client, error) {
 	cfg, err := p.load()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	client, err := newClient(cfg, c)
+	client, err := p.newClient(cfg)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := client.CheckKey(ctx); err != nil {
-		return fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
+		return nil, nil, fmt.Errorf("%w; name it with --petra.api-key-file, api.authorization.credentials_file or PETRA_API_KEY", err)
 	}
-	c.Configure(cfg, client)
-	return nil
+	return cfg, client, nil
 }
 
-func newClient(cfg *config.Config, c *collector.Collector) (*petra.Client, error) {
+func (p *program) newCollector(ctx context.Context, stateFile string) (*collector.Collector, error) {
+	cfg, client, err := p.configuration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return collector.New(ctx, collector.Options{
+		Logger: p.logger, Config: cfg, Client: client, Budgets: p.budgets, Requests: p.requests, StateFile: stateFile,
+	})
+}
+
+func (p *program) newClient(cfg *config.Config) (*petra.Client, error) {
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: version.Version, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+		Version: version.Version, Budgets: p.budgets, Observe: p.requests.Observe,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("api.tls_config: %w", err)
@@ -160,10 +172,11 @@ func newClient(cfg *config.Config, c *collector.Collector) (*petra.Client, error
 	return client, nil
 }
 
-// newLoggers returns the program's logger and one for exporter-toolkit, which
-// adds time and caller by itself, under the same keys.
+// newLoggers returns the program's logger and one for exporter-toolkit, with the
+// same keys. Neither has the place in the code, which go-kit/log takes from the
+// depth of the call: for what the store has found, that is one line for all.
 func newLoggers(least, format string) (log.Logger, *slog.Logger) {
 	formats := map[string]func(io.Writer) log.Logger{"logfmt": log.NewLogfmtLogger, "json": log.NewJSONLogger}
 	base := level.NewFilter(formats[format](log.NewSyncWriter(os.Stderr)), level.Allow(level.ParseDefault(least, level.InfoValue())))
-	return log.With(base, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller), slog.New(sloggokit.NewGoKitHandler(base, slog.LevelDebug))
+	return log.With(base, "time", log.DefaultTimestampUTC), slog.New(placeless{sloggokit.NewGoKitHandler(base, slog.LevelDebug)})
 }

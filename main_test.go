@@ -655,13 +655,13 @@ var flagTests = map[string]func(*testing.T){
 			for lines := bufio.NewScanner(strings.NewReader(p.log.String())); lines.Scan(); {
 				line := lines.Text()
 				// Lines of ours and of exporter-toolkit have the same keys, each once.
-				for _, key := range []string{"time", "level", "caller", "msg"} {
+				for key, want := range map[string]int{"time": 1, "level": 1, "msg": 1, "caller": 0} {
 					pattern := regexp.MustCompile(`(^| )` + key + `=`)
 					if format == "json" {
 						pattern = regexp.MustCompile(`[{,]"` + key + `":"`)
 					}
-					if n := len(pattern.FindAllString(line, -1)); n != 1 {
-						t.Errorf("%d %q in %s", n, key, line)
+					if n := len(pattern.FindAllString(line, -1)); n != want {
+						t.Errorf("%d %q in %s, want %d", n, key, line, want)
 					}
 				}
 				if format == "json" && !json.Valid([]byte(line)) {
@@ -1011,8 +1011,8 @@ func TestServerErrors(t *testing.T) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
 			t.Errorf("no JSON: %s", line)
-		} else if strings.Contains(line, "handshake error") && (fields["level"] != "warn" || fields["caller"] == "") {
-			t.Errorf("want a warning with its caller: %s", line)
+		} else if strings.Contains(line, "handshake error") && fields["level"] != "warn" {
+			t.Errorf("want a warning: %s", line)
 		}
 	}
 }

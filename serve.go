@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
@@ -60,7 +59,7 @@ func (p *program) check(stateFile string) error {
 	for _, warning := range cfg.Warnings() {
 		fmt.Fprintf(os.Stderr, "petra_exporter: warning: %s\n", warning)
 	}
-	if _, err := newClient(cfg, collector.New(context.Background(), log.NewNopLogger())); err != nil {
+	if _, err := p.newClient(cfg); err != nil {
 		return err
 	}
 	if err := collector.CheckState(stateFile); err != nil {
@@ -101,11 +100,8 @@ func (p *program) serve(ctx context.Context, o web.Options, stateFile string, ha
 	defer tasks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // what ends the server ends the tasks
-	c := collector.New(ctx, p.logger)
-	if err := c.OpenState(stateFile); err != nil {
-		return err
-	}
-	if err := p.configure(ctx, c); err != nil {
+	c, err := p.newCollector(ctx, stateFile)
+	if err != nil {
 		return err
 	}
 	o.Reload, o.Logger = p.reloader(ctx, c), p.logger
@@ -152,7 +148,11 @@ func (p *program) reloader(ctx context.Context, c *collector.Collector) func() e
 	return func() error {
 		one.Lock()
 		defer one.Unlock()
-		if err := p.configure(ctx, c); err != nil {
+		cfg, client, err := p.configuration(ctx)
+		if err == nil {
+			err = c.Reconfigure(cfg, client)
+		}
+		if err != nil {
 			c.ConfigureFailed()
 			level.Error(p.logger).Log("msg", "configuration not reloaded, the previous one stays in effect", "err", err)
 			return err

@@ -29,3 +29,19 @@ func (s silentClients) Handle(ctx context.Context, record slog.Record) error {
 	}
 	return s.Handler.Handle(ctx, record)
 }
+
+// placeless leaves out where in its code a library has logged.
+type placeless struct{ slog.Handler }
+
+func (p placeless) Handle(ctx context.Context, record slog.Record) error {
+	record.PC = 0
+	return p.Handler.Handle(ctx, record)
+}
+
+func (p placeless) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return placeless{p.Handler.WithAttrs(attrs)}
+}
+
+func (p placeless) WithGroup(name string) slog.Handler {
+	return placeless{p.Handler.WithGroup(name)}
+}

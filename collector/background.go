@@ -6,13 +6,23 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// backgroundReads makes full reads between the scrapes, one at a time, until the
-// process ends.
-func (r *refresher) backgroundReads() {
+// background makes full reads between the scrapes, one at a time. Only the
+// goroutine of run uses its own fields.
+type background struct {
+	*refresher
+	budget  *petra.Budget // of the incidents route, what the organization reads leave
+	started time.Time
+	clean   bool // a state file tells what was spent before the start
+	round   int  // full reads made
+}
+
+// run makes full reads until the process ends.
+func (b *background) run() {
 	for {
-		id, wait := r.nextFullRead(clock())
+		w := b.active()
+		id, wait := b.next(w, clock())
 		if id != "" {
-			if err := r.backgroundRead(id); err == nil {
+			if err := b.read(w, id); err == nil {
 				continue
 			}
 			// A request that was not made has spent nothing: without a
@@ -21,52 +31,46 @@ func (r *refresher) backgroundReads() {
 		}
 		timer := time.NewTimer(max(wait, time.Millisecond))
 		select {
-		case <-r.ctx.Done():
+		case <-b.ctx.Done():
 			timer.Stop()
 			return
-		case <-r.changed:
+		case <-b.changed:
 			timer.Stop()
 		case <-timer.C:
 		}
 	}
 }
 
-func (r *refresher) backgroundRead(id string) error {
-	done, ok := r.backgroundBudget.Take()
+func (b *background) read(w active, id string) error {
+	done, ok := b.budget.Take()
 	if !ok {
 		return petra.ErrNoBudget
 	}
 	defer done()
-	r.mu.Lock()
-	r.round++
-	r.mu.Unlock()
-	return r.fetch(r.active(), id)
+	b.round++
+	return b.fetch(w, id)
 }
 
-// nextFullRead returns the tenant to read in full now, or else how long to wait
-// unless something wakes the reader earlier.
-func (r *refresher) nextFullRead(now time.Time) (id string, wait time.Duration) {
-	w := r.active()
-	r.mu.Lock()
-	round, lastScrape, refused := r.round, r.lastScrape, r.probeOnly || r.holdFullReads
-	r.mu.Unlock()
-	if w.cfg.Plain() || refused || now.Sub(lastScrape) > idleAfter {
+// next returns the tenant to read in full now, or else how long to wait unless
+// something wakes the reader earlier.
+func (b *background) next(w active, now time.Time) (id string, wait time.Duration) {
+	if w.cfg.Plain() || w.fullReadsHeld() || now.Sub(b.scraped()) > idleAfter {
 		return "", idleAfter
 	}
-	if wait := startupDelay - now.Sub(r.started); wait > 0 && !r.restored {
+	if wait := startupDelay - now.Sub(b.started); wait > 0 && !b.clean {
 		return "", wait
 	}
 	cold := w.store.cold()
-	r.backgroundBudget.SetLimit(fullReadsPerMinute(w.cfg.API.RequestsPerMinute, cold))
+	b.budget.SetLimit(fullReadsPerMinute(w.cfg.API.RequestsPerMinute, cold))
 	for _, need := range []struct {
 		budget *petra.Budget
 		free   int
-	}{{r.backgroundBudget, 1}, {r.budgets[petra.RouteIncidents], 1 + orgReadReserve}} {
+	}{{b.budget, 1}, {b.budgets[petra.RouteIncidents], 1 + orgReadReserve}} {
 		if at, known := need.budget.FreeAt(now, need.free); !known {
 			return "", idleAfter // the request in flight will wake us
 		} else if at.After(now) {
 			return "", at.Sub(now)
 		}
 	}
-	return w.store.nextFullRead(now, round, cold), againAfter
+	return w.store.nextFullRead(now, b.round, cold), againAfter
 }

@@ -226,8 +226,8 @@ func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 	e := &benchExporter{api: petratest.NewAPI(org, petratest.Options{Limit: -1})}
 	e.pipe = petratest.NewPipe(e.api)
 	ctx, cancel := context.WithCancel(b.Context())
-	c := collector.New(ctx, log.NewNopLogger())
-	configure := func(yaml string) {
+	budgets, requests := petra.NewBudgets(0), collector.NewRequests(log.NewNopLogger())
+	load := func(yaml string) (*config.Config, *petra.Client) {
 		file := filepath.Join(b.TempDir(), "petra.yml")
 		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 			b.Fatal(err)
@@ -239,19 +239,23 @@ func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 		cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 		client, err := petra.NewClient(petra.ClientConfig{
 			URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-			Version: "bench", Budgets: c.Budgets(), Observe: c.ObserveRequest,
+			Version: "bench", Budgets: budgets, Observe: requests.Observe,
 		}, commoncfg.WithDialContextFunc(e.pipe.DialContext))
 		if err != nil {
 			b.Fatal(err)
 		}
-		c.Configure(cfg, client)
+		return cfg, client
 	}
 	var all strings.Builder
 	fmt.Fprintf(&all, "api: {requests_per_minute: %d, timeout: 5m}\ntenants:\n", 5*tenants)
 	for _, t := range org.Tenants() {
 		fmt.Fprintf(&all, "- id: %q\n", t.ID)
 	}
-	configure(all.String())
+	cfg, client := load(all.String())
+	c, err := collector.New(ctx, collector.Options{Logger: log.NewNopLogger(), Config: cfg, Client: client, Budgets: budgets, Requests: requests})
+	if err != nil {
+		b.Fatal(err)
+	}
 	e.registry = prometheus.NewRegistry()
 	e.registry.MustRegister(c)
 	handler, err := web.Handler(c, e.registry, web.Options{TelemetryPath: "/metrics"})
@@ -260,7 +264,9 @@ func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 	}
 	e.handler = handler
 	<-c.Refresh()
-	configure(fmt.Sprintf("api: {requests_per_minute: %d}", perMinute))
+	if err := c.Reconfigure(load(fmt.Sprintf("api: {requests_per_minute: %d}", perMinute))); err != nil {
+		b.Fatal(err)
+	}
 	text := string(record(b, e.handler, httptest.NewRequest(http.MethodGet, "/metrics", nil)))
 	if want := fmt.Sprintf("petra_tenants{state=\"complete\"} %d\n", tenants); !strings.Contains(text, want) {
 		b.Fatalf("there is no %s", want)

@@ -22,6 +22,7 @@ type recentIncident struct {
 type rows struct {
 	samples    map[desc][]row
 	histograms [intervals][2][]*histogram
+	snapshots  []prometheus.Metric // of the histograms, which go on counting
 }
 
 type row struct {
@@ -39,19 +40,15 @@ func (r *rows) send(ch chan<- prometheus.Metric) {
 			ch <- d.sample(s.value, s.labels...)
 		}
 	}
-	for _, byLive := range r.histograms {
-		for _, histograms := range byLive {
-			for _, h := range histograms {
-				ch <- h.snapshot()
-			}
-		}
+	for _, s := range r.snapshots {
+		ch <- s
 	}
 }
 
-// collect publishes everything that is known and fresh. The three kinds of series
+// gather returns everything that is known and fresh. The three kinds of series
 // (single facts, counts and recent incidents) differ in what must be known before
 // they are true.
-func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
+func (s *store) gather(now time.Time) *rows {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out := &rows{samples: map[desc][]row{}}
@@ -86,7 +83,14 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 		out.add(unreadableDesc, float64(s.unreadableNow()))
 	}
 	s.collectRecent(out, recent)
-	out.send(ch)
+	for _, byLive := range out.histograms {
+		for _, histograms := range byLive {
+			for _, h := range histograms {
+				out.snapshots = append(out.snapshots, h.snapshot())
+			}
+		}
+	}
+	return out
 }
 
 // collectTenant publishes everything about the tenant except its incidents. An

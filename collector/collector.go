@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-kit/log"
@@ -14,74 +15,92 @@ import (
 // Collector publishes the incidents of the tenants. It calls the API only when it
 // is scraped and, for background reads, for a while after a scrape.
 type Collector struct {
-	refresher *refresher
-	metrics   *exporterMetrics
+	refresher  *refresher
+	background *background
+	state      *stateFile // nil for none
+	metrics    *exporterMetrics
 }
 
-// New returns a collector without a configuration. Its requests to the API end
-// with ctx.
-func New(ctx context.Context, logger log.Logger) *Collector {
-	metrics := newExporterMetrics()
-	budgets := map[petra.Route]*petra.Budget{}
-	for _, route := range petra.Routes() {
-		budgets[route] = petra.NewBudget(0)
+// Options are what [New] makes a collector from.
+type Options struct {
+	Logger log.Logger
+	// Config is what [config.Load] has returned.
+	Config *config.Config
+	// Client is made from Config. It spends from Budgets, and Requests observes
+	// each of its requests.
+	Client   Client
+	Budgets  petra.Budgets
+	Requests *Requests
+	// StateFile keeps data and counters over a restart; empty means none.
+	StateFile string
+}
+
+var errNotLoaded = errors.New("a configuration must come from config.Load")
+
+// New returns a collector that starts from the content of the state file. Its
+// requests to the API end with ctx. An error names the flag that is wrong.
+func New(ctx context.Context, o Options) (*Collector, error) {
+	if !o.Config.Loaded() {
+		return nil, errNotLoaded
 	}
-	return &Collector{
-		metrics: metrics,
-		refresher: &refresher{
-			ctx:              ctx,
-			logger:           logger,
-			metrics:          metrics,
-			budgets:          budgets,
-			backgroundBudget: petra.NewBudget(0),
-			changed:          make(chan struct{}, 1),
-			started:          clock(),
-			ready:            make(chan struct{}),
-			routes:           map[petra.Route]routeHealth{},
-		},
+	state, err := openStateFile(o.Logger, o.StateFile)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// Budgets are the request budgets of the routes, for the client to spend from.
-func (c *Collector) Budgets() map[petra.Route]*petra.Budget {
-	return c.refresher.budgets
-}
-
-// ObserveRequest counts a request that the client has made.
-func (c *Collector) ObserveRequest(r petra.Request) {
-	c.metrics.observe(r)
-}
-
-// Configure applies a configuration, the first or a new one, and the client made
-// from it. Data and counters stay unless the configuration names another API.
-func (c *Collector) Configure(cfg *config.Config, client Client) {
-	r := c.refresher
-	r.mu.Lock()
-	switch {
-	case r.cfg == nil && r.state != nil:
-		r.store = r.restore(cfg)
-	case r.cfg == nil:
-		r.store = newStore()
-	case *r.cfg.API.URL != *cfg.API.URL:
-		r.store = newStore()
-		r.probeOnly, r.holdFullReads, r.up = false, false, nil
-		r.lastRead, r.lastList = time.Time{}, time.Time{}
-		r.routes = map[petra.Route]routeHealth{}
-		for _, budget := range r.budgets {
-			budget.Unblock()
+	metrics := newExporterMetrics(o.Requests)
+	r := &refresher{
+		ctx: ctx, logger: o.Logger, metrics: metrics, budgets: o.Budgets,
+		changed: make(chan struct{}, 1), ready: make(chan struct{}),
+	}
+	c := &Collector{
+		refresher: r, metrics: metrics, state: state,
+		background: &background{refresher: r, budget: petra.NewBudget(0), started: clock()},
+	}
+	store, url := newStore(), o.Config.API.URL.String()
+	o.Budgets.SetAPI(url)
+	if state != nil {
+		if saved := state.restore(url); saved != nil {
+			store.load(saved)
+			for route, budget := range o.Budgets {
+				budget.Restore(saved.Spent[route], saved.Blocked[route])
+			}
+			c.background.clean = saved.Clean
 		}
 	}
-	notes := r.store.configure(cfg)
-	r.cfg, r.client = cfg, client
-	for _, budget := range r.budgets {
-		budget.SetLimit(cfg.API.RequestsPerMinute)
+	c.configure(o.Config, o.Client, func(active) *apiState { return newAPIState(store) })
+	return c, nil
+}
+
+// Reconfigure applies another configuration from [config.Load], and the client made
+// from it. Data and counters stay unless it names another API.
+func (c *Collector) Reconfigure(cfg *config.Config, client Client) error {
+	if !cfg.Loaded() {
+		return errNotLoaded
 	}
+	c.configure(cfg, client, func(before active) *apiState {
+		if *before.cfg.API.URL != *cfg.API.URL {
+			return newAPIState(newStore())
+		}
+		return before.apiState
+	})
+	return nil
+}
+
+// configure replaces what requests work with; api returns the state to go on with.
+func (c *Collector) configure(cfg *config.Config, client Client, api func(before active) *apiState) {
+	r := c.refresher
+	r.mu.Lock()
+	w := active{cfg, client, api(r.current)}
+	r.budgets.SetAPI(w.cfg.API.URL.String())
+	r.budgets.SetLimit(w.cfg.API.RequestsPerMinute)
+	notes := w.store.configure(w.cfg)
+	r.current = w
 	r.mu.Unlock()
 	r.logNotes(notes)
-	for _, warning := range cfg.Warnings() {
+	for _, warning := range w.cfg.Warnings() {
 		level.Warn(r.logger).Log("msg", "the configuration is likely a mistake", "warning", warning)
 	}
-	r.checkKeyFile(cfg)
+	r.keyFile.check(r.logger, w.cfg)
 	c.metrics.reloadSuccessful.Set(1)
 	c.metrics.reloadSuccess.SetToCurrentTime()
 	r.wakeBackground()
@@ -95,20 +114,32 @@ func (c *Collector) ConfigureFailed() {
 
 // Simulated reports whether the data is made up.
 func (c *Collector) Simulated() bool {
-	c.refresher.mu.Lock()
-	defer c.refresher.mu.Unlock()
-	return c.refresher.cfg != nil && c.refresher.cfg.Simulated
+	return c.refresher.active().cfg.Simulated
 }
 
 // Run makes the first refresh, and background reads between the scrapes, until the
 // context of New ends and no request is in flight.
 func (c *Collector) Run() {
 	r := c.refresher
-	r.asking.Go(r.saveLoop)
+	if c.state != nil {
+		r.asking.Go(func() { c.state.run(r.ctx, c.snapshot) })
+	}
 	r.refresh()
-	r.backgroundReads()
+	c.background.run()
 	r.stop()
-	r.saveFinal()
+	if c.state != nil {
+		c.state.close(c.snapshot())
+	}
+}
+
+// snapshot is what the state file is to have.
+func (c *Collector) snapshot() *snapshotFile {
+	saved := c.refresher.active().store.save()
+	saved.Spent, saved.Blocked = map[petra.Route][]time.Time{}, map[petra.Route]time.Time{}
+	for route, budget := range c.refresher.budgets {
+		saved.Spent[route], saved.Blocked[route] = budget.Spent()
+	}
+	return saved
 }
 
 // Refresh begins a refresh, or joins the one under way; the channel is closed at
@@ -138,32 +169,42 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. It sends no request to the API.
+// Collect implements [prometheus.Collector]. It sends no request to the API, and no
+// metric while it holds a lock, since the registry may be slow to take it.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	now := clock()
-	r := c.refresher
-	r.mu.Lock()
-	store, up := r.store, r.up
-	if r.state != nil && r.state.tried {
-		ch <- stateSavedDesc.sample(boolValue(r.state.err == nil))
-		if !r.state.success.IsZero() {
-			ch <- stateSuccessDesc.sample(seconds(r.state.success))
-		}
-	}
-	for _, route := range petra.Routes() {
-		collectRoute(ch, string(route), r.routes[route], r.budgets[route].State(now))
-	}
-	r.mu.Unlock()
-	if up != nil {
-		ch <- upDesc.sample(boolValue(*up))
-	}
-	store.collect(ch, now)
-	for _, own := range c.metrics.collectors() {
-		own.Collect(ch)
+	own, store := c.gather(now)
+	own.send(ch)
+	store.gather(now).send(ch)
+	for _, metric := range c.metrics.collectors() {
+		metric.Collect(ch)
 	}
 }
 
-func collectRoute(ch chan<- prometheus.Metric, route string, state routeHealth, budget petra.BudgetState) {
+// gather returns what the refresher and the budgets say, and the store.
+func (c *Collector) gather(now time.Time) (*rows, *store) {
+	out := &rows{samples: map[desc][]row{}}
+	if c.state != nil {
+		if saves := c.state.state(); saves.tried {
+			out.add(stateSavedDesc, boolValue(saves.err == nil))
+			if !saves.success.IsZero() {
+				out.add(stateSuccessDesc, seconds(saves.success))
+			}
+		}
+	}
+	w := c.refresher.active()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, route := range petra.Routes() {
+		out.addRoute(string(route), w.routes[route], c.refresher.budgets[route].State(now))
+	}
+	if w.up != nil {
+		out.add(upDesc, boolValue(*w.up))
+	}
+	return out, w.store
+}
+
+func (r *rows) addRoute(route string, state routeHealth, budget petra.BudgetState) {
 	var success, blocked float64
 	if !state.success.IsZero() {
 		success = seconds(state.success)
@@ -171,8 +212,8 @@ func collectRoute(ch chan<- prometheus.Metric, route string, state routeHealth, 
 	if !budget.Blocked.IsZero() {
 		blocked = seconds(budget.Blocked)
 	}
-	ch <- lastSuccessDesc.sample(success, route)
-	ch <- blockedUntilDesc.sample(blocked, route)
-	ch <- limitDesc.sample(float64(budget.Limit), route)
-	ch <- remainingDesc.sample(float64(budget.Remaining), route)
+	r.add(lastSuccessDesc, success, route)
+	r.add(blockedUntilDesc, blocked, route)
+	r.add(limitDesc, float64(budget.Limit), route)
+	r.add(remainingDesc, float64(budget.Remaining), route)
 }

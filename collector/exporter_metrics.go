@@ -1,9 +1,6 @@
 package collector
 
 import (
-	"strconv"
-
-	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -17,30 +14,22 @@ const (
 // exporterMetrics are the metrics of the exporter itself, updated as things
 // happen.
 type exporterMetrics struct {
-	requests         *prometheus.CounterVec
-	requestDuration  *prometheus.HistogramVec
+	requests         *Requests
 	deferred         *prometheus.CounterVec
 	refreshDuration  prometheus.Histogram
 	reloadSuccessful prometheus.Gauge
 	reloadSuccess    prometheus.Gauge
 }
 
-func newExporterMetrics() *exporterMetrics {
-	native := func(opts prometheus.HistogramOpts) prometheus.HistogramOpts {
-		opts.NativeHistogramBucketFactor = 1.1
-		opts.NativeHistogramMaxBucketNumber = 100
-		return opts
-	}
+func native(opts prometheus.HistogramOpts) prometheus.HistogramOpts {
+	opts.NativeHistogramBucketFactor = 1.1
+	opts.NativeHistogramMaxBucketNumber = 100
+	return opts
+}
+
+func newExporterMetrics(requests *Requests) *exporterMetrics {
 	m := &exporterMetrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "petra_api_requests_total",
-			Help: "Requests to the API by HTTP status, or error if there was no answer.",
-		}, []string{"route", "code"}),
-		requestDuration: prometheus.NewHistogramVec(native(prometheus.HistogramOpts{
-			Name:    "petra_api_request_duration_seconds",
-			Help:    "Time from the start of a request to the end of its answer.",
-			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30},
-		}), []string{"route"}),
+		requests: requests,
 		deferred: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_refreshes_deferred_total",
 			Help: "Scrapes answered from memory because no API request was allowed, by reason: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting as the API asked: 429, or 503 with Retry-After).",
@@ -59,12 +48,6 @@ func newExporterMetrics() *exporterMetrics {
 			Help: "When the configuration was last loaded successfully.",
 		}),
 	}
-	for _, route := range petra.Routes() {
-		m.requestDuration.WithLabelValues(string(route))
-		for _, code := range []string{"200", "401", "403", "429", "error"} {
-			m.requests.WithLabelValues(string(route), code)
-		}
-	}
 	for _, reason := range []string{deferredTooSoon, deferredNoBudget, deferredBlocked} {
 		m.deferred.WithLabelValues(reason)
 	}
@@ -73,17 +56,7 @@ func newExporterMetrics() *exporterMetrics {
 
 func (m *exporterMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.requests, m.requestDuration, m.deferred, m.refreshDuration,
+		m.requests.total, m.requests.duration, m.deferred, m.refreshDuration,
 		m.reloadSuccessful, m.reloadSuccess,
 	}
-}
-
-// observe counts a request to the API.
-func (m *exporterMetrics) observe(r petra.Request) {
-	code := "error"
-	if r.Code != 0 {
-		code = strconv.Itoa(r.Code)
-	}
-	m.requests.WithLabelValues(string(r.Route), code).Inc()
-	m.requestDuration.WithLabelValues(string(r.Route)).Observe(r.Duration.Seconds())
 }

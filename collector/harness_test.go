@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/web"
@@ -38,7 +39,9 @@ type exporter struct {
 	handler   http.Handler
 	log       *logBuffer
 	dialFails atomic.Pointer[func() error] // if set, each connection fails so
-	stop      func()                       // ends the exporter, not the API; called at the test's end too
+	budgets   petra.Budgets
+	requests  *collector.Requests
+	stop      func() // ends the exporter, not the API; called at the test's end too
 }
 
 const testKey = "test-key-9f8e7d6c"
@@ -51,32 +54,51 @@ func newExporter(t *testing.T, api *petratest.API, yaml string) *exporter {
 }
 
 // newCollector returns a collector that asks nothing.
-func newCollector(t *testing.T) *collector.Collector {
-	return collector.New(t.Context(), log.NewNopLogger())
+func newCollector(t *testing.T, o collector.Options) (*collector.Collector, error) {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = log.NewNopLogger()
+	}
+	if o.Config == nil {
+		o.Config = loadConfig(t, "")
+	}
+	o.Budgets, o.Requests = petra.NewBudgets(0), collector.NewRequests(o.Logger)
+	return collector.New(t.Context(), o)
+}
+
+// openState is the error of a start with a state file.
+func openState(t *testing.T, path string) error {
+	t.Helper()
+	_, err := newCollector(t, collector.Options{StateFile: path})
+	return err
 }
 
 // newExporterWithState starts an exporter with a state file, if one is named.
 func newExporterWithState(t *testing.T, api *petratest.API, yaml, stateFile string) *exporter {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	e := &exporter{t: t, api: api, pipe: petratest.NewPipe(api), log: &logBuffer{}}
-	e.collector = collector.New(ctx, log.NewLogfmtLogger(e.log))
-	if err := e.collector.OpenState(stateFile); err != nil {
+	e := &exporter{t: t, api: api, pipe: petratest.NewPipe(api), log: &logBuffer{}, budgets: petra.NewBudgets(0)}
+	logger := level.NewFilter(log.NewLogfmtLogger(e.log), level.AllowInfo())
+	e.requests = collector.NewRequests(logger)
+	cfg, client, err := e.load(writeConfig(t, yaml), "http://127.0.0.1")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.configure(yaml); err != nil {
+	e.collector, err = collector.New(ctx, collector.Options{
+		Logger: logger, Config: cfg, Client: client, Budgets: e.budgets, Requests: e.requests, StateFile: stateFile,
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	e.registry = prometheus.NewPedanticRegistry()
 	e.registry.MustRegister(e.collector)
-	handler, err := web.Handler(e.collector, e.registry, web.Options{
+	e.handler, err = web.Handler(e.collector, e.registry, web.Options{
 		TelemetryPath: "/metrics", Lifecycle: true, Reload: func() error { return e.configure(yaml) },
 		ScrapeOptions: web.ScrapeOptions{TimeoutOffset: 500 * time.Millisecond, MaxRequests: 40, Logger: log.NewLogfmtLogger(e.log)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.handler = handler
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -101,16 +123,22 @@ func (e *exporter) configure(yaml string) error {
 
 func (e *exporter) configureFrom(file string) error {
 	e.t.Helper()
-	cfg := loadFile(e.t, file)
-	client, err := petra.NewClient(petra.ClientConfig{
-		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: "test", Budgets: e.collector.Budgets(), Observe: e.collector.ObserveRequest,
-	}, commoncfg.WithDialContextFunc(e.dial))
+	cfg, client, err := e.load(file, "http://127.0.0.1")
 	if err != nil {
 		return err
 	}
-	e.collector.Configure(cfg, client)
-	return nil
+	return e.collector.Reconfigure(cfg, client)
+}
+
+// load loads a configuration file, and makes a client from it.
+func (e *exporter) load(file, url string) (*config.Config, *petra.Client, error) {
+	e.t.Helper()
+	cfg := loadFrom(e.t, file, url)
+	client, err := petra.NewClient(petra.ClientConfig{
+		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
+		Version: "test", Budgets: e.budgets, Observe: e.requests.Observe,
+	}, commoncfg.WithDialContextFunc(e.dial))
+	return cfg, client, err
 }
 
 func (e *exporter) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -122,7 +150,7 @@ func (e *exporter) dial(ctx context.Context, network, address string) (net.Conn,
 
 func loadConfig(t *testing.T, yaml string) *config.Config {
 	t.Helper()
-	return loadFile(t, writeConfig(t, yaml))
+	return loadFrom(t, writeConfig(t, yaml), "http://127.0.0.1")
 }
 
 func writeConfig(t *testing.T, yaml string) string {
@@ -134,9 +162,9 @@ func writeConfig(t *testing.T, yaml string) string {
 	return file
 }
 
-func loadFile(t *testing.T, file string) *config.Config {
+func loadFrom(t *testing.T, file, url string) *config.Config {
 	t.Helper()
-	cfg, err := config.Load(file, config.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
+	cfg, err := config.Load(file, config.Overrides{APIURL: url, APIKey: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 )
@@ -18,10 +20,16 @@ type keyFileSeen struct {
 	modified int64 // Unix time in nanoseconds
 }
 
-// checkKeyFile warns about a world-readable key file: once for each change of the
-// file, and again after a reload. Only the mode of the file itself counts: a
-// directory that is closed today may be opened tomorrow.
-func (r *refresher) checkKeyFile(cfg *config.Config) {
+// keyFileWatch watches the mode of the file with the key.
+type keyFileWatch struct {
+	mu   sync.Mutex
+	seen keyFileSeen
+}
+
+// check warns about a world-readable key file: once for each change of the file,
+// and again after a reload. Only the mode of the file itself counts: a directory
+// that is closed today may be opened tomorrow.
+func (k *keyFileWatch) check(logger log.Logger, cfg *config.Config) {
 	file := cfg.API.KeyFile
 	if file == "" || runtime.GOOS == "windows" { // file modes mean nothing there
 		return
@@ -31,12 +39,12 @@ func (r *refresher) checkKeyFile(cfg *config.Config) {
 		return // the request that needs the key says so
 	}
 	seen := keyFileSeen{cfg, info.Mode().Perm(), info.ModTime().UnixNano()}
-	r.mu.Lock()
-	before := r.keyFile
-	r.keyFile = seen
-	r.mu.Unlock()
+	k.mu.Lock()
+	before := k.seen
+	k.seen = seen
+	k.mu.Unlock()
 	if seen != before && seen.mode&0o004 != 0 {
-		level.Warn(r.logger).Log("msg", "the file with the API key is world-readable", "file", file,
+		level.Warn(logger).Log("msg", "the file with the API key is world-readable", "file", file,
 			"mode", fmt.Sprintf("%04o", seen.mode), "remedy", "chmod o= "+file+"; of a Kubernetes secret: defaultMode 0440 and fsGroup")
 	}
 }

@@ -179,6 +179,7 @@ func TestLongOutage(t *testing.T) {
 			org.Add(petratest.Incident{ID: fmt.Sprint("burst-", i), TenantID: "Bbbbb2", CreatedAt: at, OccurredAt: at, RemediatedAt: at})
 		}
 		api.ClearFault()
+		api.SetLatency(time.Second) // or a background read could end with the refresh
 		sleepUntil(time.Now().Truncate(30 * time.Second).Add(30 * time.Second))
 		s := e.scrape()
 		s.want(t, `petra_tenants{state="pending"}`, 3)

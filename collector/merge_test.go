@@ -160,19 +160,22 @@ func TestWholeReadsOnRealClock(t *testing.T) {
 	}
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := New(ctx, log.NewNopLogger())
-	c.refresher.started = now.Add(-startupDelay)
+	budgets, requests := petra.NewBudgets(0), NewRequests(log.NewNopLogger())
 	cfg, err := config.Load("", config.Overrides{APIURL: server.URL, APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	client, err := petra.NewClient(petra.ClientConfig{
-		URL: cfg.API.URL, Key: cfg.API.Key, Timeout: cfg.API.Timeout, Budgets: c.Budgets(), Observe: c.ObserveRequest,
+		URL: cfg.API.URL, Key: cfg.API.Key, Timeout: cfg.API.Timeout, Budgets: budgets, Observe: requests.Observe,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Configure(cfg, client)
+	c, err := New(ctx, Options{Logger: log.NewNopLogger(), Config: cfg, Client: client, Budgets: budgets, Requests: requests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.background.started = now.Add(-startupDelay)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -73,17 +73,17 @@ type StatusOverview struct {
 func (c *Collector) Overview(now time.Time) Overview {
 	r := c.refresher
 	o := Overview{Simulated: c.Simulated()}
-	r.mu.Lock()
-	store := r.store
+	w := r.active()
+	w.mu.Lock()
 	for _, route := range petra.Routes() {
-		health := r.routes[route]
+		health := w.routes[route]
 		o.Routes = append(o.Routes, RouteOverview{
 			Route: route, Budget: r.budgets[route].State(now), Failing: health.failing != "",
 			LastSuccess: health.success, LastFailure: health.errAt, Failure: health.err,
 		})
 	}
-	r.mu.Unlock()
-	store.overview(&o, now)
+	w.mu.Unlock()
+	w.store.overview(&o, now)
 	return o
 }
 

@@ -20,15 +20,13 @@ func readPause(n int) time.Duration {
 }
 
 // ReadAll reads every tenant in full, one request after the other. It retries a
-// failure unless that cannot help. Call it after [Collector.Configure] instead of
-// [Collector.Run]; it calls progress with the number of tenants read, the total,
-// and how long the rest will take.
+// failure unless that cannot help. Call it instead of [Collector.Run]; it calls
+// progress with the number of tenants read, the total, and how long the rest will
+// take.
 func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int64, left time.Duration)) error {
 	r := c.refresher
 	w := r.active()
-	for _, budget := range r.budgets {
-		budget.SetLimit(requestsPerMinute)
-	}
+	r.budgets.SetLimit(requestsPerMinute)
 	err := r.persist(petra.RouteTenants, func() error { return r.list(w) })
 	if err != nil && (r.ctx.Err() != nil || len(w.cfg.Tenants) == 0) {
 		return fmt.Errorf("the tenants cannot be listed: %w", err)

@@ -20,48 +20,39 @@ type Client interface {
 	Tenants(context.Context) (*petra.Tenants, error)
 }
 
-// refresher makes the requests that the plan chooses, and writes the store.
+// refresher makes the refreshes that scrapes ask for.
+//
+// Locks are taken in the order refresher, apiState, store, budget. None is held
+// over a request, a line of the log or the sending of a metric.
 type refresher struct {
-	ctx              context.Context // ends with the process: a refresh outlives the scrape that began it
-	logger           log.Logger
-	metrics          *exporterMetrics
-	budgets          map[petra.Route]*petra.Budget
-	backgroundBudget *petra.Budget // of the incidents route, for full reads between the organization reads
-	flight           singleflight.Group
-	changed          chan struct{} // something changed that a full read may be due for
-	started          time.Time
-	restored         bool // a state file says what was spent before the start
-	state            *stateFile
-	ready            chan struct{} // closed once the first refresh has ended
-	asking           sync.WaitGroup
+	ctx      context.Context // ends with the process: a refresh outlives the scrape that began it
+	logger   log.Logger
+	metrics  *exporterMetrics
+	budgets  petra.Budgets
+	keyFile  keyFileWatch
+	progress progress // of the refreshes, which come one after the other
+	flight   singleflight.Group
+	changed  chan struct{} // something changed that a full read may be due for
+	ready    chan struct{} // closed once the first refresh has ended
+	asking   sync.WaitGroup
 
-	mu            sync.Mutex
-	stopped       bool // no refresh may begin
-	cfg           *config.Config
-	client        Client
-	store         *store
-	lastScrape    time.Time
-	lastRead      time.Time // start of the last organization read or, in plain mode, of the last reads
-	lastList      time.Time
-	probeOnly     bool // a 401 came, and no request for incidents has succeeded since
-	holdFullReads bool // the last organization read was refused, or the API asked to wait: no full reads until an organization read succeeds
-	routes        map[petra.Route]routeHealth
-	up            *bool // whether the last refresh that made a request had a good answer
-	round         int
-	keyFile       keyFileSeen
+	mu         sync.Mutex
+	stopped    bool // no refresh may begin
+	lastScrape time.Time
+	current    active
 }
 
 // active is what one request works with; a reload replaces all of it at once.
 type active struct {
 	cfg    *config.Config
 	client Client
-	store  *store
+	*apiState
 }
 
 func (r *refresher) active() active {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return active{r.cfg, r.client, r.store}
+	return r.current
 }
 
 // refresh begins a refresh, or joins the current one, and returns a channel that
@@ -91,6 +82,13 @@ func (r *refresher) refresh() <-chan struct{} {
 	return ended
 }
 
+// scraped is when the last scrape came.
+func (r *refresher) scraped() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastScrape
+}
+
 // stop waits until no request is in flight, and lets no refresh begin.
 func (r *refresher) stop() {
 	r.mu.Lock()
@@ -109,12 +107,10 @@ func (r *refresher) wakeBackground() {
 func (r *refresher) refreshOnce() {
 	start := clock()
 	w := r.active()
-	r.checkKeyFile(w.cfg)
+	defer func() { r.progress.log(r.logger, w, clock()) }()
+	r.keyFile.check(r.logger, w.cfg)
 	r.readList(w, start)
-	r.mu.Lock()
-	plain := w.cfg.Plain() && !r.probeOnly
-	r.mu.Unlock()
-	reason, reads := r.due(w, start, plain)
+	reason, reads := r.due(w, start)
 	if reason != "" {
 		r.metrics.deferred.WithLabelValues(reason).Inc()
 		return
@@ -127,35 +123,33 @@ func (r *refresher) refreshOnce() {
 		r.metrics.deferred.WithLabelValues(deferredNoBudget).Inc()
 		return
 	}
-	r.mu.Lock()
-	r.up = &good
-	r.mu.Unlock()
+	w.refreshed(good)
 	r.metrics.refreshDuration.Observe(time.Since(start).Seconds())
 }
 
 // due returns what this refresh is to read, with an empty ID for an organization
 // read, or the reason why it is deferred.
-func (r *refresher) due(w active, now time.Time, plain bool) (reason string, reads []string) {
+func (r *refresher) due(w active, now time.Time) (reason string, reads []string) {
 	n := w.cfg.API.RequestsPerMinute
 	reads, interval := []string{""}, time.Duration(0)
-	if plain {
+	if w.cfg.Plain() && !w.probing() {
 		reads = w.store.fullReadTargets()
 		interval = plainInterval(n, len(reads))
 	} else {
 		interval = orgReadInterval(n, w.store.cold())
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	state := r.budgets[petra.RouteIncidents].State(now)
 	switch {
 	case !state.Blocked.IsZero():
 		return deferredBlocked, nil
-	case !r.lastRead.IsZero() && now.Sub(r.lastRead) < interval:
+	case !w.lastRead.IsZero() && now.Sub(w.lastRead) < interval:
 		return deferredTooSoon, nil
 	case state.Remaining < len(reads):
 		return deferredNoBudget, nil
 	}
-	r.lastRead = now
+	w.lastRead = now
 	return "", reads
 }
 
@@ -200,26 +194,15 @@ func (r *refresher) fetch(w active, id string) error {
 		r.failed(w, id, err)
 		return err
 	}
-	r.succeeded(petra.RouteIncidents, id == "" || w.cfg.Plain())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.probeOnly = false
-	if id == "" {
-		r.holdFullReads = false
-	}
+	r.routeSucceeded(w, petra.RouteIncidents, id == "" || w.cfg.Plain())
+	w.answered(id)
 	return nil
 }
 
 // readList reads the list of tenants beside the incidents, at most once a minute;
 // before them only if nothing else says which tenants to collect.
 func (r *refresher) readList(w active, now time.Time) {
-	r.mu.Lock()
-	due := !r.probeOnly && (r.lastList.IsZero() || now.Sub(r.lastList) >= listEvery)
-	if due {
-		r.lastList = now
-	}
-	r.mu.Unlock()
-	if !due {
+	if !w.listDue(now) {
 		return
 	}
 	wanted := w.store.listWanted()
@@ -244,9 +227,9 @@ func (r *refresher) list(w active) error {
 	notes, err := w.store.mergeTenants(tenants, err)
 	r.logNotes(notes)
 	if err != nil {
-		r.routeFailed(petra.RouteTenants, err, true)
+		r.routeFailed(w, petra.RouteTenants, err, true)
 		return err
 	}
-	r.succeeded(petra.RouteTenants, true)
+	r.routeSucceeded(w, petra.RouteTenants, true)
 	return nil
 }

@@ -17,23 +17,43 @@ type routeHealth struct {
 	ofOrgRead bool   // the failure is that of organization reads: the success of a tenant's read does not end it
 }
 
+// routes is the health of each route.
+type routes map[petra.Route]routeHealth
+
+// remember keeps a failure for the status page.
+func (h *routeHealth) remember(err error) {
+	h.err, h.errAt = err.Error(), clock()
+}
+
+// failed takes over a failure of the whole route, and reports whether it is of
+// another kind than the last one.
+func (h *routeHealth) failed(err error, ofOrgRead bool) (news bool) {
+	kind := petra.Kind(err)
+	news = h.failing != kind
+	h.remember(err)
+	h.failing, h.ofOrgRead = kind, ofOrgRead || h.ofOrgRead
+	return news
+}
+
+// succeeded takes over a good answer, and reports whether that ends a failure;
+// ofOrgRead is true of all but the read of one of many tenants.
+func (h *routeHealth) succeeded(ofOrgRead bool) (again bool) {
+	h.success = clock()
+	again = h.failing != "" && (ofOrgRead || !h.ofOrgRead)
+	if again {
+		h.failing, h.ofOrgRead = "", false
+	}
+	return again
+}
+
 // failed records that a read has failed: of one tenant or, if id is empty, an
 // organization read.
 func (r *refresher) failed(w active, id string, err error) {
 	unauthorized := errors.Is(err, petra.ErrUnauthorized)
 	refused := id != "" && (errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound))
-	r.mu.Lock()
-	failing := r.routes[petra.RouteIncidents].failing
-	r.probeOnly = r.probeOnly || unauthorized
-	switch {
-	case waits(err):
-		r.holdFullReads = true // the next organization read is to show whether the API answers again
-	case id == "":
-		r.holdFullReads = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)
-	}
-	r.mu.Unlock()
-	// A failure that does not concern the whole route is the tenant's own. In
-	// organization mode an organization read follows a 401 and shows whose it is.
+	failing := w.unanswered(id, err)
+	// A failure that the route as a whole does not have is the tenant's own. In
+	// organization mode an organization read follows a 401, and shows whose it is.
 	ofRoute := id == "" || unauthorized && w.cfg.Plain() || errors.Is(err, petra.ErrKey)
 	own := petra.Kind(err)
 	if ofRoute || failing != "" && !refused {
@@ -41,10 +61,10 @@ func (r *refresher) failed(w active, id string, err error) {
 	}
 	news := w.store.failed(id, own, unauthorized, refused)
 	if ofRoute {
-		r.routeFailed(petra.RouteIncidents, err, id == "")
+		r.routeFailed(w, petra.RouteIncidents, err, id == "")
 		return
 	}
-	r.remember(petra.RouteIncidents, err)
+	w.route(petra.RouteIncidents, func(h *routeHealth) { h.remember(err) })
 	if news {
 		level.Warn(r.logger).Log("msg", "tenant cannot be read", "tenant_id", id, "err", err)
 	}
@@ -56,43 +76,20 @@ func waits(err error) bool {
 	return ok && status.Wait > 0
 }
 
-// routeFailed remembers the failure of a request, and logs it unless the previous
-// one was of the same kind.
-func (r *refresher) routeFailed(route petra.Route, err error, ofOrgRead bool) {
-	kind := petra.Kind(err)
-	r.mu.Lock()
-	state := r.routes[route]
-	before := state.failing
-	state.err, state.errAt = err.Error(), clock()
-	state.failing, state.ofOrgRead = kind, ofOrgRead || state.ofOrgRead
-	r.routes[route] = state
-	r.mu.Unlock()
-	if before != kind {
+// routeFailed takes over the failure of a route, and logs it where it is news.
+func (r *refresher) routeFailed(w active, route petra.Route, err error, ofOrgRead bool) {
+	news := false
+	w.route(route, func(h *routeHealth) { news = h.failed(err, ofOrgRead) })
+	if news {
 		level.Error(r.logger).Log("msg", "request failed", "route", route, "err", err)
 	}
 }
 
-// remember keeps the failure for the status page.
-func (r *refresher) remember(route petra.Route, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	state := r.routes[route]
-	state.err, state.errAt = err.Error(), clock()
-	r.routes[route] = state
-}
-
-// succeeded records a good answer; ofOrgRead is true for all but the full read of
-// one of many tenants.
-func (r *refresher) succeeded(route petra.Route, ofOrgRead bool) {
-	r.mu.Lock()
-	state := r.routes[route]
-	state.success = clock()
-	again := state.failing != "" && (ofOrgRead || !state.ofOrgRead)
-	if again {
-		state.failing, state.ofOrgRead = "", false
-	}
-	r.routes[route] = state
-	r.mu.Unlock()
+// routeSucceeded takes over a good answer of a route, and logs it where it ends
+// a failure.
+func (r *refresher) routeSucceeded(w active, route petra.Route, ofOrgRead bool) {
+	again := false
+	w.route(route, func(h *routeHealth) { again = h.succeeded(ofOrgRead) })
 	if again {
 		level.Info(r.logger).Log("msg", "requests succeed again", "route", route)
 	}

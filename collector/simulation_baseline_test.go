@@ -20,10 +20,10 @@ type baseline struct {
 
 func newBaseline(t *testing.T, api *petratest.API) *baseline {
 	b, pipe, cfg := &baseline{}, petratest.NewPipe(api), loadConfig(t, "")
-	budget := petra.NewBudget(10)
+	budgets := petra.NewBudgets(10)
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, Key: cfg.API.Key, Timeout: cfg.API.Timeout, Version: "test",
-		Budgets: map[petra.Route]*petra.Budget{petra.RouteIncidents: budget, petra.RouteTenants: petra.NewBudget(10)},
+		Budgets: budgets,
 	}, config.WithDialContextFunc(pipe.DialContext))
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func newBaseline(t *testing.T, api *petratest.API) *baseline {
 				tenants = list
 			}
 			for i := 0; i < len(tenants.Tenants) && t.Context().Err() == nil; i++ {
-				at, _ := budget.FreeAt(time.Now(), 1)
+				at, _ := budgets[petra.RouteIncidents].FreeAt(time.Now(), 1)
 				sleepUntil(at)
 				if answer, err := client.Incidents(t.Context(), petra.IncidentsQuery{TenantID: tenants.Tenants[i].ID}); err == nil {
 					known := map[string]petra.Incident{}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
+	collectorconfig "github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/common/config"
@@ -31,8 +32,12 @@ func TestNothingIsLeft(t *testing.T) {
 		// A 429 without a header would be waited out for a minute.
 		fault := petratest.Fault{Kind: kind, RetryHeader: "Retry-After", RetryValue: "1"}
 		ctx, cancel := context.WithCancel(t.Context())
-		c := collector.New(ctx, log.NewNopLogger())
-		configure(t, c, server.URL)
+		budgets, requests := petra.NewBudgets(0), collector.NewRequests(log.NewNopLogger())
+		cfg, client := newClient(t, server.URL, budgets, requests)
+		c, err := collector.New(ctx, collector.Options{Logger: log.NewNopLogger(), Config: cfg, Client: client, Budgets: budgets, Requests: requests})
+		if err != nil {
+			t.Fatal(err)
+		}
 		ran := make(chan struct{})
 		go func() {
 			defer close(ran)
@@ -50,7 +55,9 @@ func TestNothingIsLeft(t *testing.T) {
 		eventually(t, "the first good answer", asked(""))
 		api.SetFault(fault)
 		eventually(t, string(kind)+" strikes", asked(kind))
-		configure(t, c, server.URL)
+		if err := c.Reconfigure(newClient(t, server.URL, budgets, requests)); err != nil {
+			t.Fatal(err)
+		}
 		eventually(t, string(kind)+" strikes after a reload", asked(kind))
 		api.ClearFault()
 		eventually(t, "it recovers from "+string(kind), asked(""))
@@ -76,8 +83,9 @@ func TestNothingIsLeft(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// configure lets a collector ask often, and give up after the least time.
-func configure(t *testing.T, c *collector.Collector, api string) {
+// newClient returns a client that may ask often, and gives up after the least
+// time, with its configuration.
+func newClient(t *testing.T, api string, budgets petra.Budgets, requests *collector.Requests) (*collectorconfig.Config, *petra.Client) {
 	t.Helper()
 	cfg := loadConfig(t, "api: {timeout: 1s, requests_per_minute: 60000}\ntenants: [{id: Aaaaa1}]")
 	u, err := url.Parse(api)
@@ -86,12 +94,12 @@ func configure(t *testing.T, c *collector.Collector, api string) {
 	}
 	cfg.API.URL = u
 	client, err := petra.NewClient(petra.ClientConfig{
-		URL: u, Key: config.NewInlineSecret(testKey), Timeout: cfg.API.Timeout, Version: "test", Budgets: c.Budgets(), Observe: c.ObserveRequest,
+		URL: u, Key: config.NewInlineSecret(testKey), Timeout: cfg.API.Timeout, Version: "test", Budgets: budgets, Observe: requests.Observe,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Configure(cfg, client)
+	return cfg, client
 }
 
 // openFiles counts the descriptors of this process, where the system tells.

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,14 +11,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/gofrs/flock"
 	"github.com/moby/sys/atomicwriter"
 	"github.com/moby/sys/mountinfo"
 	"github.com/petra-exporter/petra_exporter/collector/config"
-	"github.com/petra-exporter/petra_exporter/petra"
 )
 
 // saveEvery is how often the state file is written while the process runs.
@@ -25,52 +27,57 @@ const saveEvery = time.Minute
 
 // stateFile keeps the state over a restart.
 type stateFile struct {
+	logger  log.Logger
 	path    string
 	lock    *flock.Flock
 	content []byte // as it was found; nil where there was none
-	// Of the last attempt to write it:
+
+	mu    sync.Mutex
+	saves stateSaves
+}
+
+// stateSaves is how the writing goes.
+type stateSaves struct {
 	tried   bool
-	err     error
+	err     error // of the last try
 	success time.Time
 }
 
-// OpenState makes the collector keep its state in a file, and start from what the
-// file contains; call it before the first [Collector.Configure]. An empty path
-// means no file. It returns an error if the path names anything but a state file,
-// another process uses it, or it cannot be written.
-func (c *Collector) OpenState(path string) error {
+// openStateFile locks and reads a state file; an empty path means none, which is
+// nil. It returns an error where the path names anything but a state file,
+// another process uses it, or none can be written.
+func openStateFile(logger log.Logger, path string) (*stateFile, error) {
 	if path == "" {
-		return nil
+		return nil, nil
 	}
 	path, err := stateTarget(path)
 	if err == nil {
 		err = config.CheckFile(path + ".lock")
 	}
 	if err != nil {
-		return fmt.Errorf("--state.file: %w", err)
+		return nil, fmt.Errorf("--state.file: %w", err)
 	}
 	// Not the file's own name, since the file is replaced at each write.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err != nil {
-		return fmt.Errorf("--state.file: %w", err)
+		return nil, fmt.Errorf("--state.file: %w", err)
 	}
 	if !locked {
-		return fmt.Errorf("--state.file: %s is in use by another process", path)
+		return nil, fmt.Errorf("--state.file: %s is in use by another process", path)
 	}
 	content, err := stateContent(path)
 	if err == nil {
 		err = prepareFolder(path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("--state.file: %w", err), lock.Unlock())
+		return nil, errors.Join(fmt.Errorf("--state.file: %w", err), lock.Unlock())
 	}
-	c.refresher.state = &stateFile{path: path, lock: lock, content: content}
-	return nil
+	return &stateFile{logger: logger, path: path, lock: lock, content: content}, nil
 }
 
-// CheckState returns the error of [Collector.OpenState] as far as it can be found
-// without writing. A state file in use is fine.
+// CheckState returns the error of [New] for a state file as far as it can be
+// found without a write. A state file in use is fine.
 func CheckState(path string) error {
 	if path == "" {
 		return nil
@@ -159,44 +166,36 @@ func begunFor(base string, entry fs.DirEntry) bool {
 	return ok && digits != "" && strings.Trim(digits, "0123456789") == "" && entry.Type().IsRegular()
 }
 
-// restore returns a store with the content of the state file, or an empty one. It
-// sets aside a file that cannot be used.
-func (r *refresher) restore(cfg *config.Config) *store {
-	s := newStore()
-	content := r.state.content
-	r.state.content = nil
+// restore returns what stands in the file, nil where nothing does that this API
+// can go on with. A file that cannot be used is set aside.
+func (f *stateFile) restore(apiURL string) *snapshotFile {
+	content := f.content
+	f.content = nil
 	if content == nil {
-		return s
+		return nil
 	}
-	saved, err := readState(content, cfg.API.URL.String())
+	saved, err := readState(content, apiURL)
 	if err != nil {
-		bad := r.state.path + ".bad"
-		level.Warn(r.logger).Log("msg", "the state file cannot be used; set aside, and starting without", "file", r.state.path, "as", bad, "err", err)
-		if err := os.Rename(r.state.path, bad); err != nil {
-			level.Warn(r.logger).Log("msg", "the state file cannot be set aside", "err", err)
+		bad := f.path + ".bad"
+		level.Warn(f.logger).Log("msg", "the state file cannot be used; set aside, and starting without", "file", f.path, "as", bad, "err", err)
+		if err := os.Rename(f.path, bad); err != nil {
+			level.Warn(f.logger).Log("msg", "the state file cannot be set aside", "err", err)
 		}
-		return s
+		return nil
 	}
-	s.load(saved)
-	for route, budget := range r.budgets {
-		budget.Restore(saved.Spent[route], saved.Blocked[route])
-	}
-	r.restored = saved.Clean
-	level.Info(r.logger).Log("msg", "state file read", "file", r.state.path, "written", saved.Written, "tenants", len(saved.Tenants))
-	return s
+	level.Info(f.logger).Log("msg", "state file read", "file", f.path, "written", saved.Written, "tenants", len(saved.Tenants))
+	return saved
 }
 
-// saveLoop writes the state file regularly until ctx ends. It starts at once: from
-// the first request on, the budget that the last process wrote is incomplete.
-func (r *refresher) saveLoop() {
-	if r.state == nil {
-		return
-	}
+// run writes the file now and then, until ctx ends. It begins at once: from the
+// first request on, what the last process wrote of the budget is no longer the
+// whole of it.
+func (f *stateFile) run(ctx context.Context, snapshot func() *snapshotFile) {
 	for {
-		r.saveState(false)
+		f.save(snapshot())
 		timer := time.NewTimer(saveEvery)
 		select {
-		case <-r.ctx.Done():
+		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C:
@@ -204,40 +203,39 @@ func (r *refresher) saveLoop() {
 	}
 }
 
-// saveFinal writes the state file for the last time.
-func (r *refresher) saveFinal() {
-	if r.state == nil {
-		return
-	}
-	r.saveState(true)
-	if err := r.state.lock.Unlock(); err != nil {
-		level.Warn(r.logger).Log("msg", "the state file stays locked", "err", err)
+// close writes the file for the last time.
+func (f *stateFile) close(saved *snapshotFile) {
+	saved.Clean = true
+	f.save(saved)
+	if err := f.lock.Unlock(); err != nil {
+		level.Warn(f.logger).Log("msg", "the state file stays locked", "err", err)
 	}
 }
 
-// saveState writes the state file: to a temporary file, synced, then renamed.
-func (r *refresher) saveState(clean bool) {
-	saved := r.active().store.save()
-	saved.Clean = clean
-	saved.Spent, saved.Blocked = map[petra.Route][]time.Time{}, map[petra.Route]time.Time{}
-	for route, budget := range r.budgets {
-		saved.Spent[route], saved.Blocked[route] = budget.Spent()
-	}
+// save writes the file: beside it, synced, then renamed.
+func (f *stateFile) save(saved *snapshotFile) {
 	content, err := json.Marshal(saved)
 	if err == nil {
-		err = atomicwriter.WriteFile(r.state.path, content, 0o600)
+		err = atomicwriter.WriteFile(f.path, content, 0o600)
 	}
-	r.mu.Lock()
-	before := r.state.err
-	r.state.tried, r.state.err = true, err
+	f.mu.Lock()
+	before := f.saves.err
+	f.saves.tried, f.saves.err = true, err
 	if err == nil {
-		r.state.success = saved.Written
+		f.saves.success = saved.Written
 	}
-	r.mu.Unlock()
+	f.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		level.Error(r.logger).Log("msg", "the state file cannot be written", "file", r.state.path, "err", err)
+		level.Error(f.logger).Log("msg", "the state file cannot be written", "file", f.path, "err", err)
 	case err == nil && before != nil:
-		level.Info(r.logger).Log("msg", "the state file is written again", "file", r.state.path)
+		level.Info(f.logger).Log("msg", "the state file is written again", "file", f.path)
 	}
+}
+
+// state is how the writing goes.
+func (f *stateFile) state() stateSaves {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.saves
 }

@@ -304,15 +304,14 @@ func TestStateFileIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "state.json")
 		e := newExporterWithState(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "", file)
-		second := newCollector(t)
-		if err := second.OpenState(file); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		if err := openState(t, file); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 			t.Errorf("got %v", err)
 		}
 		e.stop()
-		if err := second.OpenState(file); err != nil {
+		if err := openState(t, file); err != nil {
 			t.Errorf("after the first has ended: %v", err)
 		}
-		if err := newCollector(t).OpenState(filepath.Join(t.TempDir(), "missing", "state.json")); err == nil || !strings.Contains(err.Error(), "--state.file") {
+		if err := openState(t, filepath.Join(t.TempDir(), "missing", "state.json")); err == nil || !strings.Contains(err.Error(), "--state.file") {
 			t.Errorf("in a folder that is not there: %v", err)
 		}
 	})

@@ -44,15 +44,16 @@ func TestSameAPI(t *testing.T) {
 				e.scrape()
 				e.stop()
 				var text logBuffer
-				warm := collector.New(t.Context(), log.NewLogfmtLogger(&text))
-				if err := warm.OpenState(file); err != nil {
+				warm, err := newCollector(t, collector.Options{Logger: log.NewLogfmtLogger(&text), Config: load(c.url), StateFile: file})
+				if err != nil {
 					t.Fatal(err)
 				}
-				warm.Configure(load(c.url), nil)
 				if n := testutil.CollectAndCount(warm, known); (n > 0) != c.same {
 					t.Errorf("after a start with %s there are %d series:\n%s", c.url, n, &text)
 				}
-				warm.Configure(load("http://127.0.0.1"), nil)
+				if err := warm.Reconfigure(load("http://127.0.0.1"), nil); err != nil {
+					t.Fatal(err)
+				}
 				if n := testutil.CollectAndCount(warm, known); (n > 0) != c.same {
 					t.Errorf("after a reload there are %d series", n)
 				}

@@ -222,7 +222,7 @@ func TestObserve(t *testing.T) {
 		for range 2 {
 			_ = c.ask(t.Context(), petra.RouteTenants)
 		}
-		if got := c.requests(); len(got) != 1 || got[0] != (petra.Request{Route: petra.RouteTenants, Code: 200, Date: start.Add(time.Second).UTC(), Duration: 1500 * time.Millisecond}) {
+		if got := c.requests(); len(got) != 1 || got[0] != (petra.Request{Route: petra.RouteTenants, Code: 200, Date: start.Add(time.Second).UTC(), Duration: 1500 * time.Millisecond, Received: 1}) {
 			t.Errorf("observed %+v", got)
 		}
 		quiet := newClient(t, newPipe(t, api), func(cfg *petra.ClientConfig) { cfg.Observe = nil })

@@ -27,6 +27,7 @@ type Budget struct {
 	inFlight int
 	ended    []time.Time // of the requests that still count, oldest first
 	blocked  time.Time
+	api      string // its URL; empty for any
 }
 
 // NewBudget returns a budget of limit requests in any window.
@@ -60,21 +61,24 @@ func (b *Budget) Take() (done func(), ok bool) {
 	}, true
 }
 
-// Block closes the budget until the given time, as the API asked. An earlier time
-// than the current one changes nothing.
-func (b *Budget) Block(until time.Time) {
+// SetAPI sets which API the budget is for. A wait that another API asked for ends,
+// and a late answer of that one closes nothing.
+func (b *Budget) SetAPI(url string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if until.After(b.blocked) {
-		b.blocked = until
+	if url != b.api {
+		b.api, b.blocked = url, time.Time{}
 	}
 }
 
-// Unblock ends a wait, because another API asked for it.
-func (b *Budget) Unblock() {
+// Block closes the budget until the given time, as the API with that URL asks
+// for. An earlier time than one already set changes nothing.
+func (b *Budget) Block(url string, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.blocked = time.Time{}
+	if (b.api == "" || b.api == url) && until.After(b.blocked) {
+		b.blocked = until
+	}
 }
 
 // Spent returns the ends of the requests that still count, those in flight as if
@@ -100,6 +104,32 @@ func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
 		blocked = now.Add(min(MaxWait, blocked.Sub(now)))
 	}
 	b.blocked = blocked
+}
+
+// Budgets has a [Budget] for each route.
+type Budgets map[Route]*Budget
+
+// NewBudgets returns a budget of limit requests for each route.
+func NewBudgets(limit int) Budgets {
+	b := Budgets{}
+	for _, route := range Routes() {
+		b[route] = NewBudget(limit)
+	}
+	return b
+}
+
+// SetLimit is [Budget.SetLimit] for each route.
+func (b Budgets) SetLimit(limit int) {
+	for _, budget := range b {
+		budget.SetLimit(limit)
+	}
+}
+
+// SetAPI is [Budget.SetAPI] for each route.
+func (b Budgets) SetAPI(url string) {
+	for _, budget := range b {
+		budget.SetAPI(url)
+	}
 }
 
 // BudgetState is what a [Budget] allows at one moment.

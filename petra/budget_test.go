@@ -315,8 +315,8 @@ func TestBudgetBlock(t *testing.T) {
 		b := petra.NewBudget(3)
 		start := time.Now()
 		at := func(d time.Duration) time.Time { return start.Add(d) }
-		b.Block(at(50 * time.Second))
-		b.Block(at(20 * time.Second)) // an earlier one changes nothing
+		b.Block("", at(50*time.Second))
+		b.Block("", at(20*time.Second)) // an earlier one changes nothing
 		want := petra.BudgetState{Limit: 3, Remaining: 0, Blocked: at(50 * time.Second)}
 		if got := b.State(start); got != want {
 			t.Errorf("blocked: %+v, want %+v", got, want)
@@ -327,7 +327,7 @@ func TestBudgetBlock(t *testing.T) {
 		if got, known := b.FreeAt(time.Now(), 3); !known || !got.Equal(want.Blocked) {
 			t.Errorf("free at %v (%t), want the end of the block", got, known)
 		}
-		b.Block(at(70 * time.Second))
+		b.Block("", at(70*time.Second))
 		time.Sleep(70*time.Second - 1)
 		if _, ok := b.Take(); ok {
 			t.Error("took one a nanosecond before the end of the block")
@@ -347,21 +347,21 @@ func TestBudgetBlock(t *testing.T) {
 			done, _ := b.Take()
 			done()
 		}
-		b.Block(time.Now().Add(10 * time.Second))
+		b.Block("", time.Now().Add(10*time.Second))
 		if got, known := b.FreeAt(time.Now(), 1); !known || time.Until(got) != time.Minute+1 {
 			t.Errorf("free in %v (%t), want a minute", time.Until(got), known)
 		}
-		b.Block(time.Now().Add(10 * time.Minute))
+		b.Block("", time.Now().Add(10*time.Minute))
 		if got, known := b.FreeAt(time.Now(), 1); !known || time.Until(got) != 10*time.Minute {
 			t.Errorf("free in %v (%t), want ten minutes", time.Until(got), known)
 		}
-		b.Unblock()
+		b.SetAPI("another")
 		if got := b.State(time.Now()); got != (petra.BudgetState{Limit: 3}) {
-			t.Errorf("after Unblock: %+v", got)
+			t.Errorf("for another API: %+v", got)
 		}
 		time.Sleep(time.Minute + 1)
 		if _, ok := b.Take(); !ok {
-			t.Error("not free after Unblock")
+			t.Error("not free for another API")
 		}
 	})
 }

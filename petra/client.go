@@ -37,10 +37,14 @@ func Routes() []Route {
 // Request is one request that a [Client] has made.
 type Request struct {
 	Route    Route
+	TenantID string    // as sent; empty for the whole organization
 	Code     int       // the HTTP status, 0 where none came
 	Date     time.Time // the API's clock when it answered, zero where it did not say
 	Duration time.Duration
 	Err      error // nil where the answer was good
+	// Of a good answer:
+	Received  int  // incidents or tenants
+	Truncated bool // there may be more incidents
 }
 
 // ClientConfig says where the API is and how to call it.
@@ -58,7 +62,7 @@ type ClientConfig struct {
 	Version string
 	// Budgets has a budget for each route. They outlive the client: a new
 	// configuration does not forget what the old one spent.
-	Budgets map[Route]*Budget
+	Budgets Budgets
 	// Observe, if set, is called with each request after it has ended.
 	Observe func(Request)
 }
@@ -113,8 +117,11 @@ func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, e
 		query.Set("startDate", startDate(q.Since))
 	}
 	var answer *Incidents
-	err := c.get(ctx, RouteIncidents, query, func(body []byte, date time.Time) (err error) {
-		answer, err = decodeIncidents(body, date)
+	request := Request{Route: RouteIncidents, TenantID: q.TenantID}
+	err := c.get(ctx, &request, query, func(body []byte, date time.Time) (err error) {
+		if answer, err = decodeIncidents(body, date); err == nil {
+			request.Received, request.Truncated = answer.Received, answer.Truncated()
+		}
 		return err
 	})
 	return answer, err
@@ -124,8 +131,11 @@ func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, e
 // Its errors are those of [Client.Incidents].
 func (c *Client) Tenants(ctx context.Context) (*Tenants, error) {
 	var tenants *Tenants
-	err := c.get(ctx, RouteTenants, nil, func(body []byte, date time.Time) (err error) {
-		tenants, err = decodeTenants(body, date)
+	request := Request{Route: RouteTenants}
+	err := c.get(ctx, &request, nil, func(body []byte, date time.Time) (err error) {
+		if tenants, err = decodeTenants(body, date); err == nil {
+			request.Received = len(tenants.Tenants)
+		}
 		return err
 	})
 	return tenants, err
@@ -141,26 +151,25 @@ func startDate(t time.Time) string {
 
 // get makes one request within the route's budget and hands a good answer to
 // decode.
-func (c *Client) get(ctx context.Context, route Route, query url.Values, decode func([]byte, time.Time) error) error {
+func (c *Client) get(ctx context.Context, request *Request, query url.Values, decode func([]byte, time.Time) error) error {
 	start := time.Now()
 	key, err := c.key(ctx)
 	if err != nil {
 		return err
 	}
-	done, ok := c.cfg.Budgets[route].Take()
+	done, ok := c.cfg.Budgets[request.Route].Take()
 	if !ok {
 		return ErrNoBudget
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	request := Request{Route: route}
-	err = c.send(ctx, &request, query, key, decode)
+	err = c.send(ctx, request, query, key, decode)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no complete answer within %s: %w", c.cfg.Timeout, err)
 	}
 	request.Duration, request.Err = time.Since(start), err
-	c.observe(request)
+	c.observe(*request)
 	return err
 }
 
@@ -199,7 +208,7 @@ func (c *Client) send(ctx context.Context, request *Request, query url.Values, k
 	if resp.StatusCode != http.StatusOK {
 		err := newStatusError(resp)
 		if err.Wait > 0 {
-			c.cfg.Budgets[request.Route].Block(time.Now().Add(err.Wait))
+			c.cfg.Budgets[request.Route].Block(c.cfg.URL.String(), time.Now().Add(err.Wait))
 		}
 		if resp.StatusCode != http.StatusSwitchingProtocols { // which has no body, but a connection
 			err.readBody(body, secrets)

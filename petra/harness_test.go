@@ -29,7 +29,7 @@ const testTimeout = 30 * time.Second
 // testClient is a client with all that a test asks about it.
 type testClient struct {
 	*petra.Client
-	budgets map[petra.Route]*petra.Budget
+	budgets petra.Budgets
 
 	mu       sync.Mutex
 	observed []petra.Request
@@ -39,10 +39,7 @@ type testClient struct {
 // connections come from dial or, where that is nil, from the network.
 func newClient(t *testing.T, dial config.DialContextFunc, edits ...func(*petra.ClientConfig)) *testClient {
 	t.Helper()
-	c := &testClient{budgets: map[petra.Route]*petra.Budget{}}
-	for _, route := range petra.Routes() {
-		c.budgets[route] = petra.NewBudget(10)
-	}
+	c := &testClient{budgets: petra.NewBudgets(10)}
 	cfg := petra.ClientConfig{
 		URL: mustURL(t, "http://petra.test"), Key: config.NewInlineSecret(testKey), Timeout: testTimeout,
 		Version: "1.2.3", Budgets: c.budgets,

@@ -38,7 +38,7 @@ func TestWallClockJumps(t *testing.T) {
 		want("at once", now, 1, false)
 		want("before the window ends", now.Add(petra.BudgetWindow-time.Second), 1, false)
 		want("after it", now.Add(petra.BudgetWindow+time.Second), 2, false)
-		b.Block(now.Add(2 * time.Minute))
+		b.Block("", now.Add(2*time.Minute))
 		want("before the wait ends", now.Add(2*time.Minute-time.Second), 0, true)
 		want("after it", now.Add(2*time.Minute+time.Second), 2, false)
 	}

@@ -189,7 +189,7 @@ func TestKind(t *testing.T) {
 			texts := map[string]bool{}
 			for range 3 {
 				if c.want == "status 429" {
-					client.budgets[petra.RouteIncidents].Unblock()
+					client.budgets[petra.RouteIncidents].SetAPI("another")
 				}
 				err := client.ask(t.Context(), petra.RouteIncidents)
 				if got := petra.Kind(err); got != c.want {

@@ -38,15 +38,18 @@ func newCollector(ctx context.Context, t *testing.T, logger log.Logger, api *pet
 	cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 	pipe := petratest.NewPipe(api)
 	t.Cleanup(pipe.Close)
-	c := collector.New(ctx, logger)
+	budgets, requests := petra.NewBudgets(0), collector.NewRequests(logger)
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: "test", Budgets: c.Budgets(), Observe: c.ObserveRequest,
+		Version: "test", Budgets: budgets, Observe: requests.Observe,
 	}, commoncfg.WithDialContextFunc(pipe.DialContext))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Configure(cfg, client)
+	c, err := collector.New(ctx, collector.Options{Logger: logger, Config: cfg, Client: client, Budgets: budgets, Requests: requests})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 

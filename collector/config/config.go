@@ -43,7 +43,12 @@ type Config struct {
 	Simulated bool
 	// OpenIncidentUser publishes user names, which are personal data.
 	OpenIncidentUser bool
+
+	loaded bool
 }
+
+// Loaded reports whether [Load] has made this configuration.
+func (c *Config) Loaded() bool { return c != nil && c.loaded }
 
 // API says where the API is and how to call it.
 type API struct {
@@ -150,6 +155,7 @@ func Load(file string, o Overrides) (*Config, error) {
 		}
 		cfg.API.URL, cfg.API.Key = u, apiKey{commoncfg.NewInlineSecret("demo"), "the demo"} // any key will do
 	}
+	cfg.loaded = true
 	return cfg, nil
 }
 

@@ -328,14 +328,14 @@ open_incident_user:
 				t.Errorf("proxy: %+v, want the environment's", proxy)
 			}
 			cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
-			want := &config.Config{
+			want := config.AsLoaded(config.Config{
 				API:                config.API{RequestsPerMinute: 10, Timeout: 30 * time.Second},
 				RemediatedStatuses: []string{"REMEDIATED"},
 				MaxStaleness:       time.Hour,
 				MaxOpenIncidents:   500,
 				RecentWindow:       30 * 24 * time.Hour,
 				MaxRecentIncidents: 10000,
-			}
+			})
 			if !reflect.DeepEqual(cfg, want) {
 				t.Errorf("got  %+v\nwant %+v", cfg, want)
 			}
@@ -402,7 +402,7 @@ open_incident_user: true
 		t.Errorf("the key stands in the file itself, not in %q", cfg.API.KeyFile)
 	}
 	cfg.API.KeyFile = ""
-	want := &config.Config{
+	want := config.AsLoaded(config.Config{
 		API: config.API{
 			URL:               &url.URL{Scheme: "https", Host: "petra.example.com", Path: "/base"},
 			RequestsPerMinute: 7,
@@ -419,7 +419,7 @@ open_incident_user: true
 		MaxRecentIncidents: 2,
 		NativeHistograms:   true,
 		OpenIncidentUser:   true,
-	}
+	})
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)
 	}

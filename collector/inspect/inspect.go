@@ -22,13 +22,9 @@ type Options struct {
 // newClient returns a client that makes at most one request of each route, and
 // calls observe with it.
 func (o Options) newClient(cfg *config.Config, observe func(petra.Request)) (*petra.Client, error) {
-	budgets := map[petra.Route]*petra.Budget{}
-	for _, route := range petra.Routes() {
-		budgets[route] = petra.NewBudget(1)
-	}
 	return petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: o.Version, Budgets: budgets, Observe: observe,
+		Version: o.Version, Budgets: petra.NewBudgets(1), Observe: observe,
 	})
 }
 

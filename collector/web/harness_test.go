@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/collector/web"
@@ -36,6 +37,8 @@ type exporter struct {
 	registry  *prometheus.Registry
 	handler   http.Handler
 	log       *logBuffer
+	budgets   petra.Budgets
+	requests  *collector.Requests
 	stop      func() // called at the test's end too
 }
 
@@ -43,9 +46,17 @@ type exporter struct {
 func newExporter(t *testing.T, api *petratest.API, yaml string) *exporter {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	e := &exporter{t: t, pipe: petratest.NewPipe(api), log: &logBuffer{}}
-	e.collector = collector.New(ctx, log.NewLogfmtLogger(e.log))
-	if err := e.configure(yaml); err != nil {
+	e := &exporter{t: t, pipe: petratest.NewPipe(api), log: &logBuffer{}, budgets: petra.NewBudgets(0)}
+	logger := level.NewFilter(log.NewLogfmtLogger(e.log), level.AllowInfo())
+	e.requests = collector.NewRequests(logger)
+	cfg, client, err := e.load(yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.collector, err = collector.New(ctx, collector.Options{
+		Logger: logger, Config: cfg, Client: client, Budgets: e.budgets, Requests: e.requests,
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	e.serveWith(web.Options{
@@ -68,27 +79,33 @@ func newExporter(t *testing.T, api *petratest.API, yaml string) *exporter {
 	return e
 }
 
-// configure configures the exporter, also while it runs.
+// configure reconfigures the exporter while it runs.
 func (e *exporter) configure(yaml string) error {
+	e.t.Helper()
+	cfg, client, err := e.load(yaml)
+	if err != nil {
+		return err
+	}
+	return e.collector.Reconfigure(cfg, client)
+}
+
+// load reads a configuration, and makes a client from it.
+func (e *exporter) load(yaml string) (*config.Config, *petra.Client, error) {
 	e.t.Helper()
 	file := filepath.Join(e.t.TempDir(), "petra.yml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
-		return err
+		return nil, nil, err
 	}
 	cfg, err := config.Load(file, config.Overrides{APIURL: "http://127.0.0.1", APIKey: testKey})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Version: "test", Budgets: e.collector.Budgets(), Observe: e.collector.ObserveRequest,
+		Version: "test", Budgets: e.budgets, Observe: e.requests.Observe,
 	}, commoncfg.WithDialContextFunc(e.pipe.DialContext))
-	if err != nil {
-		return err
-	}
-	e.collector.Configure(cfg, client)
-	return nil
+	return cfg, client, err
 }
 
 // serveWith makes the exporter serve with other options.

@@ -94,7 +94,7 @@ func expositions(t *testing.T, formats ...string) map[string][]exposition {
 		pipe := petratest.NewPipe(api)
 		defer pipe.Close()
 		ctx, cancel := context.WithCancel(t.Context())
-		c := collector.New(ctx, log.NewNopLogger())
+		budgets, requests := petra.NewBudgets(0), collector.NewRequests(log.NewNopLogger())
 		cfg, err := config.Load("", config.Overrides{APIURL: "http://127.0.0.1", APIKey: "key"})
 		if err != nil {
 			t.Fatal(err)
@@ -102,12 +102,15 @@ func expositions(t *testing.T, formats ...string) map[string][]exposition {
 		cfg.API.HTTP.ProxyConfig, cfg.NativeHistograms = commoncfg.ProxyConfig{}, true
 		client, err := petra.NewClient(petra.ClientConfig{
 			URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-			Budgets: c.Budgets(), Observe: c.ObserveRequest,
+			Budgets: budgets, Observe: requests.Observe,
 		}, commoncfg.WithDialContextFunc(pipe.DialContext))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Configure(cfg, client)
+		c, err := collector.New(ctx, collector.Options{Logger: log.NewNopLogger(), Config: cfg, Client: client, Budgets: budgets, Requests: requests})
+		if err != nil {
+			t.Fatal(err)
+		}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(c)
 		handler := web.ScrapeHandler(c, registry, web.ScrapeOptions{Logger: log.NewNopLogger()})

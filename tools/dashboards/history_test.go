@@ -78,10 +78,7 @@ func record(t *testing.T, w *petratest.Organization, apiURL, data, state string,
 // live is an exporter of a synctest bubble.
 func live(t *testing.T, pipe *petratest.Pipe, apiURL, state string) (scrape func() ([]byte, string), stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
-	c := collector.New(ctx, log.NewNopLogger())
-	if err := c.OpenState(state); err != nil {
-		t.Fatal(err)
-	}
+	budgets, requests := petra.NewBudgets(0), collector.NewRequests(log.NewNopLogger())
 	cfg, err := config.Load("", config.Overrides{APIURL: apiURL, APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
@@ -89,12 +86,15 @@ func live(t *testing.T, pipe *petratest.Pipe, apiURL, state string) (scrape func
 	cfg.API.HTTP.ProxyConfig = commoncfg.ProxyConfig{}
 	client, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Budgets: c.Budgets(), Observe: c.ObserveRequest,
+		Budgets: budgets, Observe: requests.Observe,
 	}, commoncfg.WithDialContextFunc(pipe.DialContext))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Configure(cfg, client)
+	c, err := collector.New(ctx, collector.Options{Logger: log.NewNopLogger(), Config: cfg, Client: client, Budgets: budgets, Requests: requests, StateFile: state})
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, versioncollector.NewCollector("petra_exporter"))
 	handler := web.ScrapeHandler(c, registry, web.ScrapeOptions{Logger: log.NewNopLogger()})

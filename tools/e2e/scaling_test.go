@@ -140,7 +140,7 @@ func newExporter(t *testing.T, api *petratest.API, requestsPerMinute int) *expor
 	pipe := petratest.NewPipe(api)
 	t.Cleanup(pipe.Close)
 	ctx, cancel := context.WithCancel(context.Background())
-	c := collector.New(ctx, log.NewNopLogger())
+	budgets, requests := petra.NewBudgets(0), collector.NewRequests(log.NewNopLogger())
 	cfg, err := config.Load("", config.Overrides{APIURL: "http://127.0.0.1", APIKey: "key"})
 	if err != nil {
 		t.Fatal(err)
@@ -148,12 +148,15 @@ func newExporter(t *testing.T, api *petratest.API, requestsPerMinute int) *expor
 	cfg.API.HTTP.ProxyConfig, cfg.API.RequestsPerMinute = commoncfg.ProxyConfig{}, requestsPerMinute
 	asks, err := petra.NewClient(petra.ClientConfig{
 		URL: cfg.API.URL, HTTP: cfg.API.HTTP, Key: cfg.API.Key, Timeout: cfg.API.Timeout,
-		Budgets: c.Budgets(), Observe: c.ObserveRequest,
+		Budgets: budgets, Observe: requests.Observe,
 	}, commoncfg.WithDialContextFunc(pipe.DialContext))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Configure(cfg, asks)
+	c, err := collector.New(ctx, collector.Options{Logger: log.NewNopLogger(), Config: cfg, Client: asks, Budgets: budgets, Requests: requests})
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry := client.NewRegistry()
 	registry.MustRegister(c)
 	ended := make(chan struct{})
