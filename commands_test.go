@@ -69,7 +69,7 @@ func TestBadCommands(t *testing.T) {
 		"--demo.tenants=9":                   "--demo.tenants: needs --demo\n",
 		"tenants --demo --demo.tenants=7":    "--demo.tenants: 7 is not between 8 and 5000\n",
 		"--demo --demo.tenants=5001":         "--demo.tenants: 5001 is not between 8 and 5000\n",
-		"--demo --demo.tenants=many":         "--demo.tenants: \"many\" is no whole number\n",
+		"--demo --demo.tenants=many":         "--demo.tenants: \"many\" is not a whole number\n",
 		"backfill":                           "required flag(s) '--output' not provided",
 
 		// A flag without its value is an error with and without a command.
@@ -194,11 +194,11 @@ func TestDoctorCommand(t *testing.T) {
 		"two keys":   {keyEnv, []string{"--petra.api-url=" + url, "--config.file=" + withKey}, 1, "\nok      key            from api.authorization of " + withKey + "\n"},
 		"demo's key": {keyEnv, []string{"--demo", "--config.file=" + withKey}, 0, "\nok      key            from the demo\n"},
 		"before":     {keyEnv, []string{"--petra.tenant=a", "--petra.api-url=" + url}, 1, "\nwrong   tenants        the key does not see a (is it A?): "},
-		"demo":       {nil, []string{"--demo"}, 0, "\nok      statuses       each that was seen is in a list of the configuration\n"},
+		"demo":       {nil, []string{"--demo"}, 0, "\nok      statuses       every status seen is in a list of the configuration\n"},
 		"good demo":  {nil, []string{"--demo", "--config.file=" + good}, 0, "\nok      /v1/tenants    8 tenants, 1 of them paused\n"},
 		"no key":     {nil, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: name it with "},
 		"bad key":    {[]string{"PETRA_API_KEY=" + badKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key accepted   the API refuses the key (401): "},
-		"broken key": {[]string{"PETRA_API_KEY=" + goodKey + "\n" + goodKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: PETRA_API_KEY holds a space, "},
+		"broken key": {[]string{"PETRA_API_KEY=" + goodKey + "\n" + goodKey}, []string{"--petra.api-url=" + url}, 1, "\nwrong   key            no usable API key: PETRA_API_KEY contains a space, "},
 	} {
 		args := append([]string{"doctor"}, c.args...)
 		if name == "before" {

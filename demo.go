@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
@@ -31,7 +32,7 @@ func serveDemo(tenants int) (*petratest.Server, error) {
 
 // announceDemo returns an http.Server's BaseContext, which is called once the
 // server listens: it logs what to open in a browser.
-func announceDemo(logger log.Logger, telemetryPath string) func(net.Listener) context.Context {
+func announceDemo(logger log.Logger, o web.Options) func(net.Listener) context.Context {
 	return func(l net.Listener) context.Context {
 		if addr, ok := l.Addr().(*net.TCPAddr); ok {
 			host, scheme := addr.IP.String(), "http"
@@ -41,8 +42,9 @@ func announceDemo(logger log.Logger, telemetryPath string) func(net.Listener) co
 			if _, plain := l.(*net.TCPListener); !plain {
 				scheme = "https"
 			}
-			url := scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
-			level.Info(logger).Log("msg", "demo: open these pages", "home", url+"/", "metrics", url+telemetryPath, "status", url+"/status")
+			prefix, _ := o.Prefix() // serve has checked it
+			url := scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port)) + prefix
+			level.Info(logger).Log("msg", "demo: open these pages", "home", url+"/", "metrics", url+o.TelemetryPath, "status", url+"/status")
 		}
 		return context.Background()
 	}

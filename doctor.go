@@ -9,8 +9,8 @@ import (
 )
 
 func newDoctor(app *kingpin.Application, p *program) command {
-	cmd := app.Command("doctor", "Say what keeps metrics away, and what to do. It costs at most a request of each of the API's routes.")
-	prometheusURL := cmd.Flag("prometheus.url", "A Prometheus to ask what it scrapes, such as http://localhost:9090.").PlaceHolder("URL").String()
+	cmd := app.Command("doctor", "Find out why metrics are missing, and what to do. Makes at most one request per API endpoint.")
+	prometheusURL := cmd.Flag("prometheus.url", "Prometheus server whose targets are checked too, such as http://localhost:9090.").PlaceHolder("URL").String()
 	return command{
 		brief: true,
 		check: func() (done bool, err error) {

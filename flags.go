@@ -16,7 +16,7 @@ type wholeNumber int
 func (n *wholeNumber) Set(text string) error {
 	number, err := strconv.Atoi(text)
 	if err != nil {
-		return fmt.Errorf("%q is no whole number", text)
+		return fmt.Errorf("%q is not a whole number", text)
 	}
 	*n = wholeNumber(number)
 	return nil

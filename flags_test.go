@@ -81,7 +81,7 @@ func TestOddVariables(t *testing.T) {
 		"PETRA_EXPORTER_LOG_LEVEL=loud":              "PETRA_EXPORTER_LOG_LEVEL: enum value must be one of debug,info,warn,error, got 'loud'",
 		"PETRA_EXPORTER_DEMO=maybe":                  `PETRA_EXPORTER_DEMO: strconv.ParseBool: parsing "maybe": invalid syntax`,
 		"PETRA_EXPORTER_DEMO_TENANTS=9":              "PETRA_EXPORTER_DEMO_TENANTS: needs --demo",
-		"PETRA_EXPORTER_WEB_MAX_REQUESTS=many":       `PETRA_EXPORTER_WEB_MAX_REQUESTS: "many" is no whole number`,
+		"PETRA_EXPORTER_WEB_MAX_REQUESTS=many":       `PETRA_EXPORTER_WEB_MAX_REQUESTS: "many" is not a whole number`,
 		"PETRA_EXPORTER_WEB_MAX_REQUESTS=-1":         "PETRA_EXPORTER_WEB_MAX_REQUESTS: -1 is negative",
 		"PETRA_EXPORTER_SCRAPE_TIMEOUT_OFFSET=1":     `PETRA_EXPORTER_SCRAPE_TIMEOUT_OFFSET: time: missing unit in duration "1"`,
 		"PETRA_EXPORTER_CONFIG_FILE=" + dir:          "PETRA_EXPORTER_CONFIG_FILE: " + dir + " is a directory",

@@ -27,7 +27,7 @@ import (
 //go:embed VERSION
 var release string
 
-// usage shows the flags of serve too, since it needs no name.
+// usage also shows the flags of serve, since serve is the default command.
 var usage = strings.Replace(kingpin.DefaultUsageTemplate, "{{.Help|Wrap 4}}\n", `{{.Help|Wrap 4}}
 {{if eq .Name "serve"}}
 {{.Flags|FlagsToTwoColumns|FormatTwoColumns}}{{end}}`, 1)
@@ -46,28 +46,28 @@ type program struct {
 	slogger    *slog.Logger
 }
 
-// command is one of the program's; the values of its flags are its own.
+// command is one of the program's commands; the values of its flags are its own.
 type command struct {
 	// check looks at the flags; done reports that there is nothing to run.
 	check func() (done bool, err error)
 	run   func(context.Context) (status int)
-	// brief is a command that ends when it is interrupted, or when nobody
-	// reads what it prints.
+	// brief is set for a command that ends when it is interrupted, or when its
+	// output is no longer read.
 	brief bool
 }
 
-// run is the whole program; it returns the exit status.
+// run runs the program and returns the exit status.
 func run() int {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // at once: until then it ends the process
 	app := kingpin.New("petra_exporter", "Prometheus exporter for Petra Security's incidents.").UsageWriter(os.Stdout).UsageTemplate(usage)
 	p := &program{overrides: config.Overrides{APIKey: os.Getenv("PETRA_API_KEY")}}
 	app.Flag("config.file", "Configuration file.").PlaceHolder("FILE").StringVar(&p.configFile)
-	app.Flag("petra.api-key-file", "File with the API key, read anew for every request. Without it, the configuration or PETRA_API_KEY names the key.").PlaceHolder("FILE").StringVar(&p.overrides.APIKeyFile)
+	app.Flag("petra.api-key-file", "File with the API key, read again for every request. Takes precedence over the configuration, and that over PETRA_API_KEY.").PlaceHolder("FILE").StringVar(&p.overrides.APIKeyFile)
 	app.Flag("petra.api-url", "Overrides api.url.").PlaceHolder("URL").StringVar(&p.overrides.APIURL)
 	app.Flag("petra.tenant", "Petra or Microsoft ID of a tenant to collect; repeatable. Overrides tenants. Without either, every tenant is collected.").PlaceHolder("ID").StringsVar(&p.overrides.Tenants)
-	logLevel := app.Flag("log.level", "Least level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
-	logFormat := app.Flag("log.format", "Form of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
+	logLevel := app.Flag("log.level", "Minimum level to log: debug, info, warn or error.").Default("info").Enum("debug", "info", "warn", "error")
+	logFormat := app.Flag("log.format", "Format of the log: logfmt or json.").Default("logfmt").Enum("logfmt", "json")
 	demo := app.Flag("demo", "Run against an embedded simulated API; needs no key and no network.").Bool()
 	demoTenants := new(wholeNumber)
 	app.Flag("demo.tenants", fmt.Sprintf("Tenants of the simulated organization, from %d to %d.", minDemoTenants, maxDemoTenants)).Default(fmt.Sprint(minDemoTenants)).SetValue(demoTenants)
@@ -112,7 +112,7 @@ func run() int {
 		stop()
 		ctx = context.Background()
 	} else {
-		signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end it
+		signal.Ignore(syscall.SIGPIPE) // the process must not end when the reader of its log goes away
 	}
 	return c.run(ctx)
 }
@@ -131,7 +131,7 @@ func (p *program) ended(msg string, err error) (status int) {
 	return 0
 }
 
-// configure reads the configuration and, where it is good, hands it to the
+// configure reads the configuration and, if it is valid, applies it to the
 // collector with a client made from it.
 func (p *program) configure(ctx context.Context, c *collector.Collector) error {
 	cfg, err := p.load()

@@ -415,11 +415,13 @@ var flagTests = map[string]func(*testing.T){
 			"web, bad key":      {webTLS(cert, notPEM), 1, "--web.config.file: failed to load X509KeyPair: tls: "},
 			"pipe for web":      {[]string{"--web.config.file=" + pipe}, 1, "--web.config.file: " + pipe + " is a pipe"},
 			"demo":              {[]string{"--demo"}, 0, ""},
-			"bad file":          {[]string{"--config.file=" + bad}, 1, bad + `:2: since: "soon" is no date`},
+			"bad file":          {[]string{"--config.file=" + bad}, 1, bad + `:2: since: "soon" is neither a date`},
 			"missing file":      {[]string{"--config.file=" + bad + ".not"}, 1, "--config.file: open "},
 			"URL":               {[]string{"--petra.api-url=http://example.com"}, 1, "--petra.api-url: must be https://"},
 			"tenant":            {[]string{"--petra.tenant=a b"}, 1, "--petra.tenant: "},
 			"telemetry path":    {[]string{"--web.telemetry-path=metrics"}, 1, "--web.telemetry-path: "},
+			"external URL":      {[]string{"--web.external-url=example.com/petra"}, 1, "--web.external-url: "},
+			"route prefix":      {[]string{"--web.route-prefix={x}"}, 1, "--web.route-prefix: "},
 			"unclean path":      {[]string{"--web.telemetry-path=/.."}, 1, "--web.telemetry-path: "},
 			"max requests":      {[]string{"--web.max-requests=-1"}, 1, "--web.max-requests: "},
 			"timeout offset":    {[]string{"--scrape.timeout-offset=-1s"}, 1, "--scrape.timeout-offset: "},
@@ -427,8 +429,8 @@ var flagTests = map[string]func(*testing.T){
 			"log level":         {[]string{"--log.level=loud"}, 1, "--log.level: enum value must be one of debug,info,warn,error, got 'loud'"},
 			"log format":        {[]string{"--log.format=xml"}, 1, "--log.format: enum value must be one of logfmt,json, got 'xml'"},
 			"not a duration":    {[]string{"--scrape.timeout-offset=1"}, 1, `--scrape.timeout-offset: time: missing unit in duration "1"`},
-			"not a number":      {[]string{"--web.max-requests=many"}, 1, `--web.max-requests: "many" is no whole number`},
-			"a fraction":        {[]string{"--web.max-requests=0.5"}, 1, `--web.max-requests: "0.5" is no whole number`},
+			"not a number":      {[]string{"--web.max-requests=many"}, 1, `--web.max-requests: "many" is not a whole number`},
+			"a fraction":        {[]string{"--web.max-requests=0.5"}, 1, `--web.max-requests: "0.5" is not a whole number`},
 			"unknown":           {[]string{"--config.fil=x"}, 1, "unknown long flag '--config.fil'"},
 			"argument":          {[]string{"petra.yml"}, 1, "unexpected petra.yml"},
 			"other command's":   {[]string{"--output=x"}, 1, "unknown long flag '--output'"},
@@ -525,6 +527,23 @@ var flagTests = map[string]func(*testing.T){
 			t.Errorf("with the password: status %d", a.code)
 		}
 	},
+	"web.external-url": func(t *testing.T) {
+		p := start(t, nil, "--demo", "--web.external-url=https://example.com/petra/")
+		for path, want := range map[string]int{"/petra/": 200, "/petra/metrics": 200, "/petra/status": 200, "/petra/-/healthy": 200, "/metrics": 404, "/-/healthy": 404} {
+			if a := p.get(path); a.code != want {
+				t.Errorf("%s: status %d, want %d", path, a.code, want)
+			}
+		}
+		if !strings.Contains(p.log.String(), "status="+strings.Replace(p.url, "127.0.0.1", "localhost", 1)+"/petra/status") {
+			t.Errorf("the demo does not name its page:\n%s", p.log.String())
+		}
+	},
+	"web.route-prefix": func(t *testing.T) {
+		p := start(t, nil, "--demo", "--web.external-url=https://example.com/petra/", "--web.route-prefix=/")
+		if a := p.get("/metrics"); a.code != http.StatusOK {
+			t.Errorf("status %d: %s", a.code, a.body)
+		}
+	},
 	"web.telemetry-path": func(t *testing.T) {
 		_, url := newAPI(t)
 		p := start(t, keyEnv, "--petra.api-url="+url, "--web.telemetry-path=/petra/metrics")
@@ -534,7 +553,7 @@ var flagTests = map[string]func(*testing.T){
 		if a := p.get("/metrics"); a.code != http.StatusNotFound {
 			t.Errorf("the default path: status %d", a.code)
 		}
-		if a := p.get("/"); a.code != http.StatusOK || !strings.Contains(a.body, `href="/petra/metrics"`) {
+		if a := p.get("/"); a.code != http.StatusOK || !strings.Contains(a.body, `href="./petra/metrics"`) {
 			t.Errorf("the landing page does not lead there: status %d: %s", a.code, a.body)
 		}
 	},
@@ -752,7 +771,7 @@ var backfillTests = map[string]func(*testing.T){
 		if first, _ := times(t, history(t, "--start="+day.Format(time.DateOnly))); !first.Equal(day) {
 			t.Errorf("starts %s", first)
 		}
-		if status, _, stderr := execute(t, nil, "backfill", "--output=x", "--start=soon"); status != 1 || !strings.Contains(stderr, `--start: "soon" is no time; give a date`) {
+		if status, _, stderr := execute(t, nil, "backfill", "--output=x", "--start=soon"); status != 1 || !strings.Contains(stderr, `--start: "soon" is not a time; give a date`) {
 			t.Errorf("status %d: %s", status, stderr)
 		}
 	},
@@ -879,7 +898,7 @@ func TestKeys(t *testing.T) {
 	}{
 		"none":                    {nil, nil, "no usable API key" + advice},
 		"empty variable":          {[]string{"PETRA_API_KEY="}, nil, "no usable API key" + advice},
-		"broken variable":         {[]string{"PETRA_API_KEY=" + badKey + " x"}, nil, "no usable API key: PETRA_API_KEY holds a space, a line break or another character that no key has" + advice},
+		"broken variable":         {[]string{"PETRA_API_KEY=" + badKey + " x"}, nil, "no usable API key: PETRA_API_KEY contains a space, a line break or another character that no key has" + advice},
 		"quoted variable":         {[]string{"PETRA_API_KEY=\"" + badKey + "\"\n"}, nil, "no usable API key: PETRA_API_KEY has quotes around the key; remove them" + advice},
 		"quoted in a file":        {nil, []string{"--petra.api-key-file=" + writeFile(t, filepath.Join(dir, "quoted"), "'"+badKey+"'\n")}, "no usable API key: file " + filepath.Join(dir, "quoted") + " has quotes around the key; remove them" + advice},
 		"quoted by configuration": {nil, []string{"--config.file=" + writeFile(t, filepath.Join(dir, "quoted.yml"), "api: {authorization: {credentials: '\""+badKey+"\"'}}")}, "no usable API key: api.authorization of " + filepath.Join(dir, "quoted.yml") + " has quotes around the key; remove them" + advice},
@@ -887,7 +906,7 @@ func TestKeys(t *testing.T) {
 		"missing file":            {keyEnv, []string{"--petra.api-key-file=" + missing}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
 		"empty file":              {keyEnv, []string{"--petra.api-key-file=" + empty}, "no usable API key: file " + empty + " is empty" + advice},
 		"unreadable file":         {keyEnv, []string{"--petra.api-key-file=" + dir}, "--petra.api-key-file: " + dir + " is a directory, not a regular file"},
-		"two lines":               {keyEnv, []string{"--petra.api-key-file=" + broken}, "no usable API key: file " + broken + " holds a space, a line break or another character that no key has" + advice},
+		"two lines":               {keyEnv, []string{"--petra.api-key-file=" + broken}, "no usable API key: file " + broken + " contains a space, a line break or another character that no key has" + advice},
 		"missing by file":         {keyEnv, []string{"--config.file=" + inConfig}, "no usable API key: unable to read file " + missing + ": open " + missing + ": no such file or directory" + advice},
 		"not even in demo":        {nil, []string{"--demo", "--config.file=" + missing}, "--config.file: open " + missing},
 	} {
@@ -1023,7 +1042,7 @@ func TestHangup(t *testing.T) {
 		writeFile(t, file, bad.yaml)
 		p.signal(syscall.SIGHUP)
 		p.eventually("the log says "+bad.want, func() bool {
-			return strings.Contains(p.log.String(), "the old one stays") && strings.Contains(p.log.String(), bad.want)
+			return strings.Contains(p.log.String(), "the previous one stays in effect") && strings.Contains(p.log.String(), bad.want)
 		})
 		p.eventually("the metric says it", func() bool { return hasLine(p.scrape(), successful+"0") })
 		p.wantLine(`petra_tenant_up{tenant_id="A"} 1`, `petra_tenant_up{tenant_id="B"} 1`, "petra_up 1")

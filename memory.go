@@ -11,11 +11,11 @@ import (
 	"github.com/go-kit/log/level"
 )
 
-// gcPercent is GOGC where the environment has none. Most of the heap is what a
-// scrape was made of: it is garbage at once, and would double the peak.
+// gcPercent is GOGC if the environment sets none. Most of the heap is garbage of
+// the last scrape, which would double the peak.
 const gcPercent = 50
 
-// limitMemory makes the garbage collector heed the memory limit of the cgroup,
+// limitMemory makes the garbage collector respect the memory limit of the cgroup,
 // such as a container's or a systemd unit's, unless GOMEMLIMIT is set.
 func limitMemory(logger log.Logger) {
 	if _, set := os.LookupEnv("GOGC"); !set {

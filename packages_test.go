@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestPackages checks which of our packages each one rests on, directly or not.
+// TestPackages checks which of our packages each one rests on, directly or not,
+// and that only collector/web and the program have what serves pages.
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/petra-exporter/petra_exporter"
@@ -16,6 +17,7 @@ func TestPackages(t *testing.T) {
 		"petra/petratest":    nil,
 		"collector/config":   {"petra"},
 		"collector":          {"collector/config", "petra"},
+		"collector/web":      {"collector", "collector/config", "petra"},
 		"collector/backfill": {"collector", "collector/config", "petra"},
 		"collector/inspect":  {"collector/config", "petra"},
 	} {
@@ -27,6 +29,9 @@ func TestPackages(t *testing.T) {
 		for path := range strings.FieldsSeq(string(out)) {
 			if ours, ok := strings.CutPrefix(path, module+"/"); ok && ours != name {
 				got = append(got, ours)
+			}
+			if name != "collector/web" && (strings.Contains(path, "/exporter-toolkit/") || strings.HasSuffix(path, "/promhttp")) {
+				t.Errorf("%s needs %s, which serves pages", name, path)
 			}
 		}
 		slices.Sort(got)

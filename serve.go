@@ -15,24 +15,27 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
 const listenAddress = ":10984"
 
 func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) command {
-	server := app.Command("serve", "Serve the metrics. It is what runs without a command.")
+	server := app.Command("serve", "Serve the metrics (default command).")
 	check := server.Flag("config.check", "Check the configuration, the flags and the files that they name, and exit.").Bool()
-	stateFile := server.Flag("state.file", "File that keeps what is known over a restart.").PlaceHolder("FILE").String()
-	o := collector.WebOptions{Toolkit: kingpinflag.AddFlags(server, listenAddress)}
-	server.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&o.TelemetryPath)
+	stateFile := server.Flag("state.file", "File that keeps data and counters over a restart.").PlaceHolder("FILE").String()
+	o := web.Options{Toolkit: kingpinflag.AddFlags(server, listenAddress)}
+	server.Flag("web.external-url", "URL under which a reverse proxy serves the exporter, or the path of that URL.").PlaceHolder("URL").StringVar(&o.ExternalURL)
+	server.Flag("web.route-prefix", "Prefix of all paths; by default the path of the external URL.").PlaceHolder("PATH").StringVar(&o.RoutePrefix)
+	server.Flag("web.telemetry-path", "Path of the metrics, below the prefix.").Default("/metrics").StringVar(&o.TelemetryPath)
 	server.Flag("web.enable-lifecycle", "Allow POST /-/reload to reload the configuration; SIGHUP always does.").BoolVar(&o.Lifecycle)
-	server.Flag("web.max-requests", "Scrapes at once, those included that wait for their refresh; more get 503. 0: no limit.").Default("40").SetValue((*wholeNumber)(&o.MaxRequests))
+	server.Flag("web.max-requests", "Maximum concurrent scrapes, including those waiting for a refresh; excess scrapes get 503. 0: no limit.").Default("40").SetValue((*wholeNumber)(&o.MaxRequests))
 	server.Flag("scrape.timeout-offset", "Time to subtract from the scraper's timeout.").Default("0.5s").DurationVar(&o.TimeoutOffset)
 	return command{
 		check: func() (done bool, err error) {
@@ -47,8 +50,8 @@ func newServe(app *kingpin.Application, p *program, hangups <-chan os.Signal) co
 	}
 }
 
-// check does what a start does with the configuration and the files that it
-// names, but needs no key and writes nothing.
+// check validates the configuration and the files that it names as a start would,
+// but needs no key and writes nothing.
 func (p *program) check(stateFile string) error {
 	cfg, err := p.load()
 	if err != nil {
@@ -91,7 +94,7 @@ func (p *program) checked(cfg *config.Config, stateFile string) string {
 
 // serve collects and serves until ctx ends, and then answers the scrapes in
 // flight.
-func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile string, hangups <-chan os.Signal) error {
+func (p *program) serve(ctx context.Context, o web.Options, stateFile string, hangups <-chan os.Signal) error {
 	level.Info(p.logger).Log("msg", "starting petra_exporter", "version", version.Info(), "build_context", version.BuildContext())
 	limitMemory(p.logger)
 	var tasks sync.WaitGroup
@@ -105,17 +108,17 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 	if err := p.configure(ctx, c); err != nil {
 		return err
 	}
-	o.Reload = p.reloader(ctx, c)
+	o.Reload, o.Logger = p.reloader(ctx, c), p.logger
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, goCollector{collectors.NewGoCollector()}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("petra_exporter"))
-	handler, err := c.Handler(registry, o)
+	handler, err := web.Handler(c, registry, o)
 	if err != nil {
 		return err
 	}
-	server := collector.NewServer(handler, serverLog(p.slogger.Handler()))
+	server := web.NewServer(handler, serverLog(p.slogger.Handler()))
 	if c.Simulated() {
 		level.Info(p.logger).Log("msg", "demo: all data is simulated")
-		server.BaseContext = announceDemo(p.logger, o.TelemetryPath)
+		server.BaseContext = announceDemo(p.logger, o)
 	}
 	tasks.Go(c.Run)
 	tasks.Go(func() {
@@ -136,14 +139,14 @@ func (p *program) serve(ctx context.Context, o collector.WebOptions, stateFile s
 			_ = server.Close()
 		}
 	})
-	if err := web.ListenAndServe(server, o.Toolkit, p.slogger); !errors.Is(err, http.ErrServerClosed) {
+	if err := toolkit.ListenAndServe(server, o.Toolkit, p.slogger); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	level.Info(p.logger).Log("msg", "stopping petra_exporter")
 	return nil
 }
 
-// reloader returns what configures anew, one at a time.
+// reloader returns a function that reloads the configuration, one call at a time.
 func (p *program) reloader(ctx context.Context, c *collector.Collector) func() error {
 	var one sync.Mutex
 	return func() error {
@@ -151,7 +154,7 @@ func (p *program) reloader(ctx context.Context, c *collector.Collector) func() e
 		defer one.Unlock()
 		if err := p.configure(ctx, c); err != nil {
 			c.ConfigureFailed()
-			level.Error(p.logger).Log("msg", "configuration not reloaded, the old one stays", "err", err)
+			level.Error(p.logger).Log("msg", "configuration not reloaded, the previous one stays in effect", "err", err)
 			return err
 		}
 		level.Info(p.logger).Log("msg", "configuration reloaded")

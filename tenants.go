@@ -11,8 +11,8 @@ import (
 )
 
 func newTenants(app *kingpin.Application, p *program) command {
-	cmd := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. It costs a request of each of the API's routes.")
-	format := cmd.Flag("format", "How to write it: table, json, or yaml for the configuration.").Default("table").Enum(inspect.Formats()...)
+	cmd := app.Command("tenants", "List what the key sees: the tenants, and the statuses of incidents. Makes one request per API endpoint.")
+	format := cmd.Flag("format", "Output format: table, json, or yaml for the configuration.").Default("table").Enum(inspect.Formats()...)
 	return command{
 		brief: true,
 		check: func() (done bool, err error) { return false, nil },

@@ -6,7 +6,7 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// backgroundReads makes full reads beside the refreshes, one at a time, until the
+// backgroundReads makes full reads between the scrapes, one at a time, until the
 // process ends.
 func (r *refresher) backgroundReads() {
 	for {
@@ -43,8 +43,8 @@ func (r *refresher) backgroundRead(id string) error {
 	return r.fetch(r.active(), id)
 }
 
-// nextFullRead is the tenant to read in full now, or else how long to wait, if
-// nothing wakes the reader before.
+// nextFullRead returns the tenant to read in full now, or else how long to wait
+// unless something wakes the reader earlier.
 func (r *refresher) nextFullRead(now time.Time) (id string, wait time.Duration) {
 	w := r.active()
 	r.mu.Lock()

@@ -20,6 +20,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
@@ -253,12 +254,12 @@ func newBenchExporter(b *testing.B, tenants, perMinute int) *benchExporter {
 	configure(all.String())
 	e.registry = prometheus.NewRegistry()
 	e.registry.MustRegister(c)
-	handler, err := c.Handler(e.registry, collector.WebOptions{TelemetryPath: "/metrics"})
+	handler, err := web.Handler(c, e.registry, web.Options{TelemetryPath: "/metrics"})
 	if err != nil {
 		b.Fatal(err)
 	}
 	e.handler = handler
-	c.Refresh()
+	<-c.Refresh()
 	configure(fmt.Sprintf("api: {requests_per_minute: %d}", perMinute))
 	text := string(record(b, e.handler, httptest.NewRequest(http.MethodGet, "/metrics", nil)))
 	if want := fmt.Sprintf("petra_tenants{state=\"complete\"} %d\n", tenants); !strings.Contains(text, want) {

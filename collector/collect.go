@@ -10,13 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The states of petra_tenants.
-const (
-	stateComplete = "complete"
-	statePending  = "pending"
-	stateStale    = "stale"
-)
-
 // recentIncident is a candidate for series of its own.
 type recentIncident struct {
 	tenant     string
@@ -25,7 +18,7 @@ type recentIncident struct {
 }
 
 // rows are samples by metric, to be sent metric by metric as they are encoded:
-// sent as they are found, tenant by tenant, they would lie scattered in memory.
+// sent tenant by tenant as they are found, they would be scattered in memory.
 type rows struct {
 	samples    map[desc][]row
 	histograms [intervals][2][]*histogram
@@ -55,9 +48,9 @@ func (r *rows) send(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collect publishes what is known and not too old. Three kinds of series differ
-// in what must be known before they are true: single facts, counts, and recent
-// incidents.
+// collect publishes everything that is known and fresh. The three kinds of series
+// (single facts, counts and recent incidents) differ in what must be known before
+// they are true.
 func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -87,28 +80,18 @@ func (s *store) collect(ch chan<- prometheus.Metric, now time.Time) {
 		out.add(rejectedDesc, float64(s.rejected.counts[reason]), string(reason))
 	}
 	for _, reason := range petra.Reasons(petra.RouteTenants) {
-		out.add(tenantsRejectedDesc, float64(s.tenantsRejected.counts[reason]), string(reason))
+		out.add(tenantsRejectedDesc, float64(s.list.rejected.counts[reason]), string(reason))
 	}
 	if s.answered {
-		out.add(unreadableDesc, float64(s.unreadable()))
+		out.add(unreadableDesc, float64(s.unreadableNow()))
 	}
 	s.collectRecent(out, recent)
 	out.send(ch)
 }
 
-func (s *store) state(t *tenant, now time.Time) string {
-	switch {
-	case !t.complete || !s.canPublish(t):
-		return statePending
-	case t.stale(now, s.cfg.MaxStaleness):
-		return stateStale
-	}
-	return stateComplete
-}
-
-// collectTenant publishes what is known of the tenant apart from incidents. Of
-// a Microsoft ID that is not resolved, and of an ID that the organization does
-// not have, that is only that it is not read.
+// collectTenant publishes everything about the tenant except its incidents. An
+// unresolved Microsoft ID, or an ID that the organization does not have, only gets
+// petra_tenant_up 0.
 func (s *store) collectTenant(out *rows, t *tenant) {
 	unknownID := s.unknownID(t)
 	if unknownID {
@@ -128,18 +111,18 @@ func (s *store) collectTenant(out *rows, t *tenant) {
 	if !t.Onboarded.IsZero() {
 		out.add(tenantOnboardedDesc, seconds(t.Onboarded), t.ID)
 	}
-	if !t.covered.IsZero() {
-		out.add(tenantLastRefreshDesc, seconds(t.covered), t.ID)
+	if !t.reads.last.IsZero() {
+		out.add(tenantLastRefreshDesc, seconds(t.reads.last), t.ID)
 	}
-	if !t.whole.IsZero() {
-		out.add(tenantLastFullReadDesc, seconds(t.whole), t.ID)
-		out.add(tenantTruncatedDesc, boolValue(t.truncated), t.ID)
+	if !t.reads.lastFull.IsZero() {
+		out.add(tenantLastFullReadDesc, seconds(t.reads.lastFull), t.ID)
+		out.add(tenantTruncatedDesc, boolValue(t.reads.truncated), t.ID)
 	}
 }
 
-// collectFacts publishes single facts: each is true as soon as an answer held
-// the incident. Of a stale tenant only those are still told that organization reads reach,
-// where it is its own reads that are refused.
+// collectFacts publishes single facts: each is true as soon as an answer contained
+// the incident. For a stale tenant whose own reads are refused, it publishes only
+// those that organization reads reach.
 func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 	stale := t.stale(now, s.cfg.MaxStaleness)
 	var last time.Time
@@ -165,11 +148,11 @@ func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 	}
 }
 
-// reachedByOrgRead reports whether organization reads tell the incident of a tenant whose own
-// reads are refused.
+// reachedByOrgRead reports whether organization reads contain the incident of a
+// tenant whose own reads are refused.
 func (s *store) reachedByOrgRead(t *tenant, i *incident, now time.Time) bool {
-	fresh := now.Sub(t.covered) <= s.cfg.MaxStaleness
-	return t.refused && fresh && !s.orgReadFrom.IsZero() && i.CreatedAt.After(s.orgReadFrom)
+	fresh := now.Sub(t.reads.last) <= s.cfg.MaxStaleness
+	return t.refused && fresh && s.orgRead.reaches(i.CreatedAt)
 }
 
 // collectCounts publishes what is true only once all of a tenant's incidents
@@ -230,12 +213,12 @@ func (s *store) collectCounts(out *rows, t *tenant) {
 	}
 }
 
-// recentOf adds a tenant's recent incidents, once the whole window is known: a
-// organization read that reaches back that far knows those raised in it, and a full read
-// those remediated in it too.
+// recentOf adds a tenant's recent incidents once the whole window is known: an
+// organization read that reaches back that far knows the incidents raised in it,
+// and a full read also those remediated in it.
 func (s *store) recentOf(recent []recentIncident, t *tenant, state string, now time.Time) []recentIncident {
 	from := now.Add(-s.cfg.RecentWindow)
-	reached := !t.covered.IsZero() && t.knownFrom.Before(from) && !t.stale(now, s.cfg.MaxStaleness)
+	reached := !t.reads.last.IsZero() && t.reads.knownFrom.Before(from) && !t.stale(now, s.cfg.MaxStaleness)
 	if s.cfg.RecentWindow == 0 || state != stateComplete && !reached {
 		return recent
 	}

@@ -11,14 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Collector publishes what is known of the tenants and their incidents. It
-// asks the API only when it is scraped, and for full reads soon after.
+// Collector publishes the incidents of the tenants. It calls the API only when it
+// is scraped and, for background reads, for a while after a scrape.
 type Collector struct {
 	refresher *refresher
 	metrics   *exporterMetrics
 }
 
-// New returns a collector without a configuration. What it asks the API ends
+// New returns a collector without a configuration. Its requests to the API end
 // with ctx.
 func New(ctx context.Context, logger log.Logger) *Collector {
 	metrics := newExporterMetrics()
@@ -52,9 +52,8 @@ func (c *Collector) ObserveRequest(r petra.Request) {
 	c.metrics.observe(r)
 }
 
-// Configure takes over a configuration, the first or another, and the client
-// that was made from it. What is known and counted stays, unless the API is
-// another one.
+// Configure applies a configuration, the first or a new one, and the client made
+// from it. Data and counters stay unless the configuration names another API.
 func (c *Collector) Configure(cfg *config.Config, client Client) {
 	r := c.refresher
 	r.mu.Lock()
@@ -88,8 +87,8 @@ func (c *Collector) Configure(cfg *config.Config, client Client) {
 	r.wakeBackground()
 }
 
-// ConfigureFailed notes that a new configuration was no good, so that the one
-// before stays.
+// ConfigureFailed records that a new configuration was invalid, so that the
+// previous one stays in effect.
 func (c *Collector) ConfigureFailed() {
 	c.metrics.reloadSuccessful.Set(0)
 }
@@ -101,8 +100,8 @@ func (c *Collector) Simulated() bool {
 	return c.refresher.cfg != nil && c.refresher.cfg.Simulated
 }
 
-// Run makes the first refresh, and full reads beside the scrapes, until the
-// context of New ends and nothing is asked any more.
+// Run makes the first refresh, and background reads between the scrapes, until the
+// context of New ends and no request is in flight.
 func (c *Collector) Run() {
 	r := c.refresher
 	r.asking.Go(r.saveLoop)
@@ -112,7 +111,11 @@ func (c *Collector) Run() {
 	r.saveFinal()
 }
 
-// Ready reports whether the first refresh has ended, well or badly.
+// Refresh begins a refresh, or joins the one under way; the channel is closed at
+// its end. The refresh outlives a caller that does not wait for it.
+func (c *Collector) Refresh() <-chan struct{} { return c.refresher.refresh() }
+
+// Ready reports whether the first refresh has ended, successfully or not.
 func (c *Collector) Ready() bool {
 	select {
 	case <-c.refresher.ready:
@@ -135,7 +138,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. It asks nothing of the API.
+// Collect implements [prometheus.Collector]. It sends no request to the API.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	now := clock()
 	r := c.refresher

@@ -44,7 +44,7 @@ func FuzzDamage(f *testing.F) {
 			}
 			api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
 			e := newExporter(t, api, yaml)
-			runScrapes(e, 2*time.Minute)
+			runScrapes(e, 30*time.Second)
 			before := e.scrape()
 			api.SetFault(petratest.Fault{Kind: petratest.Damaged, Match: match, Damage: func(n int, e map[string]any) any {
 				switch {
@@ -60,7 +60,7 @@ func FuzzDamage(f *testing.F) {
 				}
 				return e
 			}})
-			runScrapes(e, 5*time.Minute)
+			runScrapes(e, 4*time.Minute)
 			after := e.scrape()
 			for _, metric := range []string{"petra_open_incident_created_timestamp_seconds", "petra_open_incidents", "petra_tenant_up"} {
 				for key := range before.named(metric) {

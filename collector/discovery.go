@@ -3,12 +3,14 @@ package collector
 import (
 	"cmp"
 	"fmt"
-	"slices"
 
-	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
+
+// departedAfter is how many good lists in a row a tenant must be missing from
+// before it has left.
+const departedAfter = 3
 
 // configureTenants marks the configured tenants, and makes those that are not
 // known yet.
@@ -24,13 +26,13 @@ func (s *store) configureTenants() (notes []note) {
 		if t == nil {
 			t = s.newTenant(key)
 		}
-		if t.configured {
+		if t.configuredID != "" {
 			notes = append(notes, sameTenant(t))
 		}
-		t.configured, t.configuredID = true, id
+		t.configuredID = id
 	}
 	for key, t := range s.tenants {
-		if !t.configured && !t.petraIDKnown && len(t.incidents) == 0 {
+		if t.configuredID == "" && !t.petraIDKnown && len(t.incidents) == 0 {
 			delete(s.tenants, key)
 		}
 	}
@@ -41,145 +43,103 @@ func sameTenant(t *tenant) note {
 	return warn("msg", "two configured tenant IDs are one tenant", "tenant_id", t.ID, "microsoft_tenant_id", t.MicrosoftID)
 }
 
-func (s *store) newTenant(id string) *tenant {
-	t := &tenant{
-		Tenant:     petra.Tenant{ID: id},
-		incidents:  map[string]*incident{},
-		histograms: s.vecs.of(id),
-	}
-	s.tenants[id] = t
-	return t
-}
-
-// collects reports whether the tenant is to be collected.
-func (s *store) collects(t *tenant) bool {
-	if len(s.cfg.Tenants) > 0 {
-		return t.configured
-	}
-	return t.inList || t.fromIncident
-}
-
-// collected are the tenants to be collected, in the order of their IDs.
-func (s *store) collected() []*tenant {
-	members := make([]*tenant, 0, len(s.tenants))
-	for _, t := range s.tenants {
-		if s.collects(t) {
-			members = append(members, t)
-		}
-	}
-	slices.SortFunc(members, func(a, b *tenant) int { return cmp.Compare(a.ID, b.ID) })
-	return members
-}
-
-// unknownID reports whether a tenant is configured that a good list does not
-// contain, and of which no incident came.
-func (s *store) unknownID(t *tenant) bool {
-	return t.configured && !t.inList && len(t.incidents) == 0 && s.listKnown()
-}
-
-// listKnown reports whether there is a list of tenants, and all of it could be
-// used.
-func (s *store) listKnown() bool {
-	return s.listSize >= 0 && s.listUnreadable == 0
-}
-
-// canPublish reports whether the tenant may have series of incidents: its
-// Petra ID is known, or nothing says that the configured one is wrong.
-func (s *store) canPublish(t *tenant) bool {
-	return t.petraIDKnown || s.listTried && !s.unknownID(t) && !config.IsMicrosoftID(t.ID)
-}
-
 // mergeTenants takes over a list of tenants, or the failure to get one. A list
 // that is empty after one that was not is an error, and changes nothing. One with
-// elements that could not be used proves no departure: the tenant that it lacks
+// elements that could not be used proves no departure: the tenant that is missing
 // may be one of these.
 func (s *store) mergeTenants(list *petra.Tenants, err error) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.listTried = true
-	if err == nil && len(list.Tenants) == 0 && s.listSize > 0 {
-		err = fmt.Errorf("%w: an empty list after one of %d tenants", petra.ErrUndecodable, s.listSize)
-	}
+	s.list.tried = true
 	if list != nil {
 		for _, rejection := range list.Rejected {
-			s.tenantsRejected.add(rejection)
+			s.list.rejected.add(rejection)
 		}
+	}
+	if err == nil && len(list.Tenants) == 0 && s.list.size > 0 {
+		err = fmt.Errorf("%w: an empty list after one of %d tenants", petra.ErrUndecodable, s.list.size)
 	}
 	if err != nil {
 		return nil, err
 	}
 	notes := s.listNotes(list.Rejected)
-	s.listSize, s.listUnreadable = len(list.Tenants), len(list.Rejected)
+	s.list.good, s.list.size, s.list.unreadable = true, len(list.Tenants), len(list.Rejected)
 	in := map[string]bool{}
-	for _, told := range list.Tenants {
-		t, found := s.resolve(told)
+	for _, listed := range list.Tenants {
+		t, found := s.resolve(listed)
 		notes = append(notes, found...)
 		if t == nil {
-			t = s.newTenant(told.ID)
+			t = s.newTenant(listed.ID)
 		}
-		told.Name, told.MicrosoftID = cmp.Or(told.Name, t.Name), cmp.Or(told.MicrosoftID, t.MicrosoftID)
-		t.Tenant, t.petraIDKnown, t.inList, t.listsMissing, t.warned = told, true, true, 0, false
-		in[told.ID] = true
+		listed.Name, listed.MicrosoftID = cmp.Or(listed.Name, t.Name), cmp.Or(listed.MicrosoftID, t.MicrosoftID)
+		t.Tenant, t.petraIDKnown, t.inList, t.listsMissing, t.warned = listed, true, true, 0, false
+		in[listed.ID] = true
 	}
-	for _, t := range s.tenants {
-		if in[t.ID] || !s.listKnown() {
-			continue
-		}
-		t.listsMissing++
-		if t.listsMissing >= 3 {
-			t.inList, t.fromIncident = false, false
-		}
-		if s.unknownID(t) && !t.warned {
-			t.warned = true
-			notes = append(notes, warn("msg", "a configured tenant is not in the organization; check its ID", "tenant_id", t.ID))
+	if s.list.whole() {
+		for _, t := range s.tenants {
+			if !in[t.ID] {
+				notes = append(notes, s.markNotListed(t)...)
+			}
 		}
 	}
 	s.listOpen()
 	return notes, nil
 }
 
+// markNotListed takes over that a good list does not contain the tenant.
+func (s *store) markNotListed(t *tenant) []note {
+	t.listsMissing++
+	if t.listsMissing >= departedAfter {
+		t.inList, t.fromIncident = false, false
+	}
+	if !s.unknownID(t) || t.warned {
+		return nil
+	}
+	t.warned = true
+	return []note{warn("msg", "a configured tenant is not in the organization; check its ID", "tenant_id", t.ID)}
+}
+
 // listNotes say what has changed in how well the list of tenants can be read.
 func (s *store) listNotes(rejected []petra.Rejection) []note {
-	if len(rejected) > 0 && s.listUnreadable == 0 {
+	if len(rejected) > 0 && s.list.unreadable == 0 {
 		return []note{warn("msg", "elements of the list of tenants cannot be used; no tenant leaves meanwhile", "tenants", len(rejected), "reason", rejected[0].Reason)}
-	} else if len(rejected) == 0 && s.listUnreadable > 0 {
-		return []note{{level.Info, []any{"msg", "the whole list of tenants can be used again"}}}
+	} else if len(rejected) == 0 && s.list.unreadable > 0 {
+		return []note{info("msg", "every element of the list of tenants can be used again")}
 	}
 	return nil
 }
 
-// resolve finds the tenant that the API speaks of, nil where it is not known. A
+// resolve finds the tenant that the API names, nil where it is not known. A
 // configured Microsoft ID becomes the tenant's Petra ID here.
-func (s *store) resolve(told petra.Tenant) (*tenant, []note) {
-	t := s.tenants[told.ID]
-	placeholder := s.tenants[told.MicrosoftID]
-	if told.MicrosoftID == "" || placeholder == nil || placeholder == t || placeholder.petraIDKnown {
+func (s *store) resolve(named petra.Tenant) (*tenant, []note) {
+	t := s.tenants[named.ID]
+	placeholder := s.tenants[named.MicrosoftID]
+	if named.MicrosoftID == "" || placeholder == nil || placeholder == t || placeholder.petraIDKnown {
 		return t, nil
 	}
-	delete(s.tenants, told.MicrosoftID)
+	delete(s.tenants, named.MicrosoftID)
 	if t == nil {
 		t = placeholder
-		t.ID, t.histograms = told.ID, s.vecs.of(told.ID)
-		s.tenants[told.ID] = t
+		t.ID, t.histograms = named.ID, s.vecs.of(named.ID)
+		s.tenants[named.ID] = t
 		return t, nil
 	}
 	var notes []note
-	if t.configured && placeholder.configured {
-		told.Name = t.Name
-		t.MicrosoftID = told.MicrosoftID
+	if t.configuredID != "" && placeholder.configuredID != "" {
+		t.MicrosoftID = named.MicrosoftID
 		notes = append(notes, sameTenant(t))
 	}
-	t.configured = t.configured || placeholder.configured
+	t.configuredID = cmp.Or(t.configuredID, placeholder.configuredID)
 	return t, notes
 }
 
-// learn takes over what an incident says of its tenant. Without a
+// discover takes over what an incident says about its tenant. Without a
 // configuration or a good list, incidents are how tenants become known.
-func (s *store) discover(told petra.Tenant) (*tenant, []note) {
-	t, notes := s.resolve(told)
-	discovering := len(s.cfg.Tenants) == 0 && !s.listKnown()
+func (s *store) discover(named petra.Tenant) (*tenant, []note) {
+	t, notes := s.resolve(named)
+	discovering := len(s.cfg.Tenants) == 0 && !s.list.whole()
 	if t == nil && discovering {
-		t = s.newTenant(told.ID)
+		t = s.newTenant(named.ID)
 	}
 	if t == nil {
 		return nil, notes
@@ -187,7 +147,7 @@ func (s *store) discover(told petra.Tenant) (*tenant, []note) {
 	t.petraIDKnown = true
 	t.fromIncident = t.fromIncident || discovering
 	if !t.inList { // else the list knows better
-		t.Name, t.MicrosoftID = cmp.Or(told.Name, t.Name), cmp.Or(told.MicrosoftID, t.MicrosoftID)
+		t.Name, t.MicrosoftID = cmp.Or(named.Name, t.Name), cmp.Or(named.MicrosoftID, t.MicrosoftID)
 	}
 	return t, notes
 }

@@ -1,4 +1,4 @@
-// Package collector turns what the Petra API says of incidents into metrics.
-// Data goes one way: the plan says what to ask, the refresher asks, the store
-// keeps what is known, and the collector publishes it.
+// Package collector turns the incidents of the Petra API into metrics. Data goes
+// one way: the plan decides what to request, the refresher requests it, the store
+// keeps the state, and the collector publishes it.
 package collector

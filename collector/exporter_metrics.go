@@ -7,21 +7,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The reasons for which a refresh serves what is known.
+// The reasons why a refresh makes no request.
 const (
 	deferredTooSoon  = "too_soon"
 	deferredNoBudget = "no_budget"
 	deferredBlocked  = "blocked"
 )
 
-// exporterMetrics are the metrics of the exporter itself, which count as
-// things happen.
+// exporterMetrics are the metrics of the exporter itself, updated as things
+// happen.
 type exporterMetrics struct {
 	requests         *prometheus.CounterVec
 	requestDuration  *prometheus.HistogramVec
 	deferred         *prometheus.CounterVec
 	refreshDuration  prometheus.Histogram
-	deadlineExceeded prometheus.Counter
 	reloadSuccessful prometheus.Gauge
 	reloadSuccess    prometheus.Gauge
 }
@@ -35,7 +34,7 @@ func newExporterMetrics() *exporterMetrics {
 	m := &exporterMetrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_api_requests_total",
-			Help: "Requests to the API by HTTP status, or error where none came.",
+			Help: "Requests to the API by HTTP status, or error if there was no answer.",
 		}, []string{"route", "code"}),
 		requestDuration: prometheus.NewHistogramVec(native(prometheus.HistogramOpts{
 			Name:    "petra_api_request_duration_seconds",
@@ -44,17 +43,13 @@ func newExporterMetrics() *exporterMetrics {
 		}), []string{"route"}),
 		deferred: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_refreshes_deferred_total",
-			Help: "Refreshes that served what was known: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting as the API asked: 429, or 503 with Retry-After).",
+			Help: "Scrapes answered from memory because no API request was allowed, by reason: too_soon after the last one (normal with two Prometheus servers), no_budget (no request free), blocked (waiting as the API asked: 429, or 503 with Retry-After).",
 		}, []string{"reason"}),
 		refreshDuration: prometheus.NewHistogram(native(prometheus.HistogramOpts{
 			Name:    "petra_refresh_duration_seconds",
-			Help:    "Time that a refresh took, of those that made a request for incidents.",
+			Help:    "Duration of the refreshes that made a request for incidents.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30},
 		})),
-		deadlineExceeded: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "petra_scrapes_deadline_exceeded_total",
-			Help: "Scrapes answered with older data because their refresh was not done.",
-		}),
 		reloadSuccessful: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "petra_exporter_config_last_reload_successful",
 			Help: "1 if the last load of the configuration succeeded, else 0.",
@@ -79,7 +74,7 @@ func newExporterMetrics() *exporterMetrics {
 func (m *exporterMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.requests, m.requestDuration, m.deferred, m.refreshDuration,
-		m.deadlineExceeded, m.reloadSuccessful, m.reloadSuccess,
+		m.reloadSuccessful, m.reloadSuccess,
 	}
 }
 

@@ -215,7 +215,7 @@ func bigOrg(now time.Time) *petratest.Organization {
 func runScrapes(e *exporter, d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		sleepUntil(time.Now().Truncate(15 * time.Second).Add(15 * time.Second))
-		e.collector.Refresh()
+		<-e.collector.Refresh()
 	}
 }
 

@@ -56,7 +56,7 @@ func answered(t *testing.T, incidents, tenants, yaml string) *exporter {
 		petratest.Fault{Kind: petratest.BadJSON, Body: incidents},
 	)
 	e := newExporter(t, api, yaml)
-	e.collector.Refresh()
+	<-e.collector.Refresh()
 	synctest.Wait() // for the list of tenants, which is read beside
 	return e
 }
@@ -215,7 +215,7 @@ func statusPage(t *testing.T, id, name, status, failure string) (page string) {
 		e := answered(t, `{"incidents":[`+incident+`]}`, `{"totalTenants":1,"tenants":[`+tenant+`]}`, "")
 		e.api.SetFault(petratest.Fault{Kind: petratest.Status500, Body: failure})
 		time.Sleep(time.Minute)
-		e.collector.Refresh()
+		<-e.collector.Refresh()
 		synctest.Wait() // the list of tenants is read beside
 		page = e.status()
 	})

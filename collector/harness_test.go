@@ -17,6 +17,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,9 +69,9 @@ func newExporterWithState(t *testing.T, api *petratest.API, yaml, stateFile stri
 	}
 	e.registry = prometheus.NewPedanticRegistry()
 	e.registry.MustRegister(e.collector)
-	handler, err := e.collector.Handler(e.registry, collector.WebOptions{
+	handler, err := web.Handler(e.collector, e.registry, web.Options{
 		TelemetryPath: "/metrics", Lifecycle: true, Reload: func() error { return e.configure(yaml) },
-		ScrapeOptions: collector.ScrapeOptions{TimeoutOffset: 500 * time.Millisecond, MaxRequests: 40},
+		ScrapeOptions: web.ScrapeOptions{TimeoutOffset: 500 * time.Millisecond, MaxRequests: 40, Logger: log.NewLogfmtLogger(e.log)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +166,16 @@ func (e *exporter) scrape() samples {
 		e.t.Fatalf("scrape: status %d: %s", response.Code, response.Body)
 	}
 	return parse(e.t, response.Body.String())
+}
+
+// status is what /status shows.
+func (e *exporter) status() string {
+	e.t.Helper()
+	response := e.get("/status")
+	if response.Code != http.StatusOK {
+		e.t.Fatalf("status %d: %s", response.Code, response.Body)
+	}
+	return response.Body.String()
 }
 
 type samples map[string]float64

@@ -8,7 +8,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// interval is one of the intervals that are measured of an incident.
+// interval is one of the time intervals measured for an incident.
 type interval int
 
 const (
@@ -18,20 +18,20 @@ const (
 	intervals
 )
 
-// histogramOpts name the histograms. Their classic bounds, in seconds, lie on
-// the limits that people promise each other.
+// histogramOpts name the histograms. Their classic bounds, in seconds, are the
+// usual limits of an SLA.
 var histogramOpts = [intervals]prometheus.HistogramOpts{
 	dwell: {
 		Name: "petra_incident_dwell_time_seconds",
-		Help: "Time from the compromise to its remediation, as the API states it (dwellTimeMinutes); remediated incidents only. No series before the tenant was first read in full.",
+		Help: "Time from the compromise to its remediation, as the API states it (dwellTimeMinutes); remediated incidents only. Absent before the tenant's first full read.",
 	},
 	detection: {
 		Name: "petra_incident_detection_time_seconds",
-		Help: "Time from the compromise to the raising of the incident (createdAt - occurredAt); all incidents. No series before the tenant was first read in full.",
+		Help: "Time from the compromise to the raising of the incident (createdAt - occurredAt); all incidents. Absent before the tenant's first full read.",
 	},
 	remediation: {
 		Name: "petra_incident_remediation_time_seconds",
-		Help: "Time from the raising of the incident to its remediation (occurredAt + dwell time - createdAt); remediated incidents only. No series before the tenant was first read in full.",
+		Help: "Time from the raising of the incident to its remediation (occurredAt + dwell time - createdAt); remediated incidents only. Absent before the tenant's first full read.",
 	},
 }
 
@@ -54,8 +54,7 @@ func newHistogramVecs(native bool) histogramVecs {
 	return vecs
 }
 
-// of returns the histograms of a tenant, without observations that are counted
-// in none of its incidents.
+// of returns the tenant's histograms, empty ones if it is new.
 func (v histogramVecs) of(tenantID string) histograms {
 	var d histograms
 	for kind, vec := range v {
@@ -66,7 +65,7 @@ func (v histogramVecs) of(tenantID string) histograms {
 	return d
 }
 
-// durations are the histograms of one tenant, those of live incidents apart.
+// histograms are the histograms of one tenant, separate for live incidents.
 type histograms [intervals][2]*histogram
 
 func (d *histograms) of(kind interval, live bool) *histogram {
@@ -81,17 +80,17 @@ func index(live bool) int {
 }
 
 // histogram is a histogram with an exact sum. A sum of floating-point numbers
-// depends on their order: made again in another one, after a restart, it could
-// be lower in its last digit, which Prometheus takes for a reset.
+// depends on their order: added up in another order after a restart, it could be
+// lower in its last digit, which Prometheus takes for a counter reset.
 type histogram struct {
 	prometheus.Histogram
 	sum time.Duration
 }
 
-// observe counts a duration. Where id is not empty, it is the exemplar's.
+// observe counts a duration. A non-empty id becomes the exemplar's.
 func (h *histogram) observe(d time.Duration, id string) {
 	h.sum += d
-	// An exemplar holds at most 128 characters, its label's name included.
+	// An exemplar has at most 128 characters, including its label's name.
 	if name := "incident_id"; id != "" && len(name)+len([]rune(id)) <= prometheus.ExemplarMaxRunes {
 		h.Histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(d.Seconds(), prometheus.Labels{name: id})
 		return
@@ -107,8 +106,8 @@ func (h *histogram) snapshot() prometheus.Metric {
 	}
 	sum := h.sum.Seconds()
 	m.Histogram.SampleSum = &sum
-	// With a created timestamp, Prometheus could put a zero at the start of the
-	// process and make all history a burst.
+	// With a created timestamp, Prometheus could insert a zero at the start of the
+	// process and show all history as a burst.
 	m.Histogram.CreatedTimestamp = nil
 	return &snapshot{h.Desc(), m.Label, m.Histogram}
 }

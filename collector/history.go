@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// pastFamily is a metric whose past can be told.
+// pastFamily is a metric whose history can be derived.
 type pastFamily struct {
 	name    string // as --metric has it
 	metrics func(*rows) []prometheus.Metric
@@ -25,7 +25,7 @@ var pastFamilies = []pastFamily{
 	{"remediation", histogramsOf(remediation)},
 }
 
-// HistoryMetrics are the names of the metrics whose past can be told.
+// HistoryMetrics are the names of the metrics whose history can be derived.
 func HistoryMetrics() (names []string) {
 	for _, family := range pastFamilies {
 		names = append(names, family.name)
@@ -53,21 +53,21 @@ func histogramsOf(kind interval) func(*rows) []prometheus.Metric {
 	}
 }
 
-// moment is a change in an incident's past: from then on, an answer told it
+// occasion is a change in an incident's past: from then on, answers contained it
 // with that status.
 type occasion struct {
-	at       time.Time // zero: before all that is known
+	at       time.Time // zero: before everything known
 	incident *incident
 	status   *status
 }
 
-// pastOpen is the status of an incident before it was over: what the API then
-// said, nobody knows any more.
+// pastOpen is the status of an incident before it was over: which value the API
+// returned then is no longer known.
 var pastOpen = &status{label: config.NoStatus, meaning: config.Unknown}
 
 // past is what happened to the incident until begun. Where the API gives no
-// usable time, the next best one stands for it; an incident of which nothing
-// tells when it was over never counts as open.
+// usable time, the next best one is used; an incident without any time at which it
+// was over never counts as open.
 func (i *incident) past(begun time.Time) []occasion {
 	raised := i.CreatedAt
 	if raised.IsZero() {
@@ -77,7 +77,7 @@ func (i *incident) past(begun time.Time) []occasion {
 		return []occasion{{raised, i, pastOpen}}
 	}
 	over, known := i.RemediatedAt()
-	if over.After(begun) { // it is over, so it was by then
+	if over.After(begun) { // it is over now, so it was over by then
 		over = begun
 	}
 	if !known || !over.After(raised) {
@@ -94,13 +94,13 @@ type Past struct {
 }
 
 // History is the past of each tenant that was read in full and has incidents, as
-// far as answers to requests since begun tell it.
+// far as answers to requests since begun show it.
 func (c *Collector) History(begun time.Time) (all []Past) {
 	s := c.refresher.active().store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.collected() {
-		if !t.complete || !s.canPublish(t) {
+		if t.reads.readiness != complete || !s.canPublish(t) {
 			continue
 		}
 		var occasions []occasion
@@ -118,7 +118,7 @@ func (c *Collector) History(begun time.Time) (all []Past) {
 	return all
 }
 
-// Begin is the first time of which the past tells, zero if there is none.
+// Begin is the first time in the past, zero if there is none.
 func (p Past) Begin() time.Time {
 	for _, m := range p.occasions {
 		if !m.at.IsZero() {
@@ -128,10 +128,10 @@ func (p Past) Begin() time.Time {
 	return time.Time{}
 }
 
-// Replay tells the incidents to an empty store as past answers did. It yields
-// what a scrape then had of one of the [HistoryMetrics]: first before all, at
-// step 0, then at each step with a change. stepOf is the first step that shows
-// what happened at a time.
+// Replay merges the incidents into an empty store as past answers would have. It
+// yields what a scrape would then have returned of one of the [HistoryMetrics]:
+// first before all of them, at step 0, then at each step with a change. stepOf is
+// the first step that shows what happened at a time.
 func (p Past) Replay(metric string, stepOf func(time.Time) int) iter.Seq2[int, []prometheus.Metric] {
 	family := pastFamilies[slices.IndexFunc(pastFamilies, func(f pastFamily) bool { return f.name == metric })]
 	return func(yield func(int, []prometheus.Metric) bool) {
@@ -151,7 +151,7 @@ func (p Past) Replay(metric string, stepOf func(time.Time) int) iter.Seq2[int, [
 			step = stepOf(occasions[0].at)
 			for len(occasions) > 0 && stepOf(occasions[0].at) == step {
 				m := occasions[0]
-				was.upsert(m.incident.Incident, m.status, m.at, true, false)
+				was.upsert(sighting{m.incident.Incident, m.status}, m.at, true, false)
 				occasions = occasions[1:]
 			}
 		}

@@ -10,20 +10,20 @@ import (
 	"github.com/petra-exporter/petra_exporter/collector/config"
 )
 
-// keyFileSeen is the file with the key as it was when its mode was last looked
-// at, and for which configuration.
+// keyFileSeen is the key file as it was when its mode was last checked, and for
+// which configuration.
 type keyFileSeen struct {
 	cfg      *config.Config
 	mode     fs.FileMode
 	modified int64 // Unix time in nanoseconds
 }
 
-// checkKeyFile warns of a file with the key that everybody can read: once for
-// each change of the file, and again after a reload. The mode of the file
-// alone counts: a folder that is closed today may be opened tomorrow.
+// checkKeyFile warns about a world-readable key file: once for each change of the
+// file, and again after a reload. Only the mode of the file itself counts: a
+// directory that is closed today may be opened tomorrow.
 func (r *refresher) checkKeyFile(cfg *config.Config) {
 	file := cfg.API.KeyFile
-	if file == "" || runtime.GOOS == "windows" { // whose modes say nothing
+	if file == "" || runtime.GOOS == "windows" { // file modes mean nothing there
 		return
 	}
 	info, err := os.Stat(file)
@@ -36,7 +36,7 @@ func (r *refresher) checkKeyFile(cfg *config.Config) {
 	r.keyFile = seen
 	r.mu.Unlock()
 	if seen != before && seen.mode&0o004 != 0 {
-		level.Warn(r.logger).Log("msg", "everybody on this machine can read the file with the API key", "file", file,
+		level.Warn(r.logger).Log("msg", "the file with the API key is world-readable", "file", file,
 			"mode", fmt.Sprintf("%04o", seen.mode), "remedy", "chmod o= "+file+"; of a Kubernetes secret: defaultMode 0440 and fsGroup")
 	}
 }

@@ -51,7 +51,7 @@ func TestKeyFileReadableByEverybody(t *testing.T) {
 				time.Sleep(15 * time.Second)
 				e.scrape().want(t, "petra_up", 1)
 			}
-			news := strings.Count(e.log.String(), "everybody") - warned
+			news := strings.Count(e.log.String(), "world-readable") - warned
 			if mode == "" && news != 0 || mode != "" && news != 1 {
 				t.Errorf("%s: %d warnings, want one: %t", what, news, mode != "")
 			}
@@ -60,7 +60,7 @@ func TestKeyFileReadableByEverybody(t *testing.T) {
 				return
 			}
 			text := e.log.String()
-			line, _, _ := strings.Cut(text[strings.LastIndex(text, `level=warn msg="everybody`):], "\n")
+			line, _, _ := strings.Cut(text[strings.LastIndex(text, `level=warn msg="the file with the API key is world-readable`):], "\n")
 			for _, part := range []string{"file=" + link, "mode=" + mode, `remedy="chmod o= ` + link} {
 				if !strings.Contains(line, part) {
 					t.Errorf("%s: the warning lacks %s: %s", what, part, line)
@@ -123,7 +123,7 @@ func TestConfigurationWithKeyReadableByEverybody(t *testing.T) {
 				}
 				time.Sleep(15 * time.Second)
 				e.scrape().want(t, "petra_up", 1)
-				if got := e.log.lines("everybody") > 0; got != c.warned {
+				if got := e.log.lines("world-readable") > 0; got != c.warned {
 					t.Errorf("warned: %t, want %t:\n%s", got, c.warned, e.log)
 				}
 			})

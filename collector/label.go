@@ -3,6 +3,7 @@ package collector
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 )
@@ -10,8 +11,8 @@ import (
 // maxLabelLength is the longest label value that is published, in characters.
 const maxLabelLength = 256
 
-// labelValue makes text of the API fit for a label: valid UTF-8 without control
-// characters and marks that turn the direction of writing, and not too long.
+// labelValue makes the API's text fit for a label: valid UTF-8 without control
+// characters and marks that change the direction of writing, and not too long.
 func labelValue(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
@@ -28,12 +29,21 @@ func labelValue(text string) string {
 	return text
 }
 
-// incidentID makes an incident's ID fit for a label. One that has to be changed
-// there keeps a digest of what it was: else two incidents could become one.
+// incidentID makes an incident's ID fit for a label. An ID that has to be changed
+// keeps a digest of the original: otherwise two incidents could become one.
 func incidentID(id string) string {
 	label := labelValue(id)
 	if label != id {
 		label += fmt.Sprintf("-%.4x", sha256.Sum256([]byte(id)))
 	}
 	return label
+}
+
+// pageURL is the address if a browser can open it, else empty.
+func pageURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || labelValue(address) != address {
+		return ""
+	}
+	return address
 }

@@ -36,16 +36,21 @@ func TestAnswersInFlight(t *testing.T) {
 	if _, err := s.mergeTenants(&petra.Tenants{Tenants: []petra.Tenant{{ID: "A"}, {ID: "B"}}}, nil); err != nil {
 		t.Fatal(err)
 	}
+	merge := func(r response) {
+		if _, err := s.merge(r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	newer, older := incident("newer", "ACTIVE", at(-60)), incident("older", "ACTIVE", at(-7200))
-	s.merge(response{start: at(0), end: at(1), answer: answer(newer, older)})
+	merge(response{start: at(0), end: at(1), answer: answer(newer, older)})
 
 	// A full read of A is asked for at 10 s, an organization read at 20 s; the organization read is there first.
 	newerDone, olderDone := newer, older
 	newerDone.RemediationStatus, olderDone.RemediationStatus = "REMEDIATED", "REMEDIATED"
 	late := incident("late", "ACTIVE", at(15))
-	s.merge(response{start: at(20), end: at(21), answer: cut(late, newerDone)})
+	merge(response{start: at(20), end: at(21), answer: cut(late, newerDone)})
 	gone := incident("gone", "ACTIVE", at(5)) // withdrawn before the organization read
-	s.merge(response{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
+	merge(response{of: "A", start: at(10), end: at(30), answer: answer(gone, newer, olderDone)})
 
 	a := s.tenants["A"]
 	got := map[string]string{}
@@ -62,13 +67,13 @@ func TestAnswersInFlight(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if !a.whole.Equal(at(10)) || !a.covered.Equal(at(20)) {
-		t.Errorf("read in full at %s, covered at %s; want 10 s and 20 s after %s", a.whole, a.covered, begun)
+	if !a.reads.lastFull.Equal(at(10)) || !a.reads.last.Equal(at(20)) {
+		t.Errorf("read in full at %s, covered at %s; want 10 s and 20 s after %s", a.reads.lastFull, a.reads.last, begun)
 	}
 }
 
-// TestSpan: what an answer covers.
-func TestSpan(t *testing.T) {
+// TestCoverage: what an answer covers.
+func TestCoverage(t *testing.T) {
 	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
 	day := func(n int) time.Time { return now.AddDate(0, 0, n-10) }
 	full := &petra.Incidents{Received: petra.MaxIncidents, Incidents: []petra.Incident{{CreatedAt: day(8)}, {CreatedAt: day(5)}}}
@@ -81,27 +86,27 @@ func TestSpan(t *testing.T) {
 		bound   time.Time // configured now
 		answer  *petra.Incidents
 		foreign int
-		whole   bool
+		isFull  bool
 		covers  map[int]bool // by day; day 0 is unknown
 	}{
-		"organization":                           {answer: short, whole: true, covers: map[int]bool{0: true, 1: true, 9: true}},
+		"organization read":                      {answer: short, isFull: true, covers: map[int]bool{0: true, 1: true, 9: true}},
 		"truncated organization read":            {answer: full, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
-		"full read":                              {of: "A", answer: short, whole: true, covers: map[int]bool{0: true, 1: true}},
-		"truncated full read":                    {of: "A", answer: full, whole: true, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
-		"full, the oldest first":                 {answer: reversed, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
-		"full one with others":                   {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
-		"full without times":                     {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
+		"full read":                              {of: "A", answer: short, isFull: true, covers: map[int]bool{0: true, 1: true}},
+		"truncated full read":                    {of: "A", answer: full, isFull: true, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"truncated, the oldest first":            {answer: reversed, covers: map[int]bool{0: false, 4: false, 5: false, 6: true}},
+		"truncated full read with others":        {of: "A", answer: full, foreign: 1, covers: map[int]bool{4: false, 5: false, 6: true}},
+		"truncated without times":                {answer: untimed, covers: map[int]bool{0: false, 1: false, 9: false}},
 		"truncated full read without times":      {of: "A", answer: untimed, covers: map[int]bool{0: false, 9: false}},
-		"full without times since":               {answer: untimed, since: day(3), bound: day(3), covers: map[int]bool{0: false, 2: false, 4: false, 9: false}},
-		"organization read since":                {answer: short, since: day(3), bound: day(3), whole: true, covers: map[int]bool{0: true, 2: false, 3: true}},
-		"truncated organization read past since": {answer: full, since: day(6), bound: day(6), whole: true, covers: map[int]bool{5: false, 6: true}},
+		"truncated without times since":          {answer: untimed, since: day(3), bound: day(3), covers: map[int]bool{0: false, 2: false, 4: false, 9: false}},
+		"organization read since":                {answer: short, since: day(3), bound: day(3), isFull: true, covers: map[int]bool{0: true, 2: false, 3: true}},
+		"truncated organization read past since": {answer: full, since: day(6), bound: day(6), isFull: true, covers: map[int]bool{5: false, 6: true}},
 		"bound moved back":                       {answer: short, since: day(3), bound: day(1), covers: map[int]bool{0: false, 2: false, 3: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := response{of: c.of, since: c.since, answer: c.answer}
 			s := r.coverage(c.foreign, c.bound)
-			if got := s.whole(&tenant{}); got != c.whole {
-				t.Errorf("whole: %t", got)
+			if got := s.isFullRead(time.Time{}); got != c.isFull {
+				t.Errorf("full read: %t", got)
 			}
 			for n, want := range c.covers {
 				created := day(n)
@@ -115,10 +120,10 @@ func TestSpan(t *testing.T) {
 		})
 	}
 	// A tenant that was onboarded after a truncated organization read's oldest was read in full by it.
-	head := (&response{answer: full}).coverage(0, time.Time{})
+	orgRead := (&response{answer: full}).coverage(0, time.Time{})
 	for n, want := range map[int]bool{4: false, 5: false, 6: true} {
-		if got := head.whole(&tenant{Tenant: petra.Tenant{Onboarded: day(n)}}); got != want {
-			t.Errorf("onboarded on day %d: whole is %t", n, got)
+		if got := orgRead.isFullRead(day(n)); got != want {
+			t.Errorf("onboarded on day %d: full read is %t", n, got)
 		}
 	}
 }

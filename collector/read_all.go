@@ -10,19 +10,19 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// readTries is how often in a row reading may come to nothing. With the
-// pauses between, that is half an hour.
+// readTries is how many requests in a row may fail. With the pauses between them,
+// that is half an hour.
 const readTries = 6
 
-// readPause is how long to wait after the n-th try that came to nothing.
+// readPause is how long to wait after the n-th failure.
 func readPause(n int) time.Duration {
 	return min(time.Minute<<n, 10*time.Minute)
 }
 
-// ReadAll reads every tenant in full, one request after the other. A failure is
-// tried again, save where that cannot help. It is called after
-// [Collector.Configure] in place of [Collector.Run]; progress is told how many
-// tenants are read, of how many, and how long the rest will take.
+// ReadAll reads every tenant in full, one request after the other. It retries a
+// failure unless that cannot help. Call it after [Collector.Configure] instead of
+// [Collector.Run]; it calls progress with the number of tenants read, the total,
+// and how long the rest will take.
 func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int64, left time.Duration)) error {
 	r := c.refresher
 	w := r.active()
@@ -73,12 +73,12 @@ func (c *Collector) ReadAll(requestsPerMinute int, progress func(done, total int
 	}
 }
 
-// hopeless reports whether no other try can succeed.
+// hopeless reports whether a retry cannot succeed.
 func hopeless(err error) bool {
 	return errors.Is(err, petra.ErrUnauthorized) || errors.Is(err, petra.ErrKey)
 }
 
-// persist makes a request until it succeeds, or another try cannot help.
+// persist makes a request until it succeeds, or a retry cannot help.
 func (r *refresher) persist(route petra.Route, request func() error) error {
 	for n := 0; ; n++ {
 		err := r.paced(route, request)
@@ -91,8 +91,8 @@ func (r *refresher) persist(route petra.Route, request func() error) error {
 	}
 }
 
-// paced makes a request as soon as the budget has one free, and again where the
-// API asks to wait.
+// paced makes a request as soon as the budget has one free, and again after the
+// API asked to wait.
 func (r *refresher) paced(route petra.Route, request func() error) error {
 	for {
 		now := time.Now()
@@ -124,23 +124,23 @@ func (s *store) unread() (ids []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.collected() {
-		if !t.complete && !t.refused {
+		if t.reads.readiness != complete && !t.refused {
 			ids = append(ids, t.ID)
 		}
 	}
 	return ids
 }
 
-// tellUnread says of whom the file will not have all history.
+// tellUnread logs which tenants' history will be missing from the file.
 func (r *refresher) tellUnread(s *store) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	whole, truncated := 0, 0
 	for _, t := range s.collected() {
 		switch {
-		case !t.complete || !s.canPublish(t):
-			level.Warn(r.logger).Log("msg", "tenant cannot be read, and is left out", "tenant_id", t.ID)
-		case t.truncated:
+		case t.reads.readiness != complete || !s.canPublish(t):
+			level.Warn(r.logger).Log("msg", "tenant cannot be read and is left out", "tenant_id", t.ID)
+		case t.reads.truncated:
 			truncated++
 			fallthrough
 		default:
@@ -148,7 +148,7 @@ func (r *refresher) tellUnread(s *store) error {
 		}
 	}
 	if truncated > 0 {
-		level.Warn(r.logger).Log("msg", "the API gives the newest 500 incidents of a tenant; the history of these tenants begins with the oldest of them", "tenants", truncated)
+		level.Warn(r.logger).Log("msg", "the API returns only the newest 500 incidents of a tenant; the history of these tenants begins with the oldest of those", "tenants", truncated)
 	}
 	if whole == 0 {
 		return errors.New("no tenant could be read")

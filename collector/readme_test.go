@@ -1,7 +1,6 @@
 package collector_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
@@ -97,6 +95,9 @@ func TestReadmeMetrics(t *testing.T) {
 		names := described(e.collector, build)
 		published := map[string][2]string{} // type and labels
 		for _, family := range families {
+			if strings.HasPrefix(family.GetName(), "petra_") {
+				names[family.GetName()] = true // that of the pages too
+			}
 			var labels []string
 			for _, label := range family.GetMetric()[0].GetLabel() {
 				labels = append(labels, label.GetName())
@@ -208,41 +209,5 @@ func TestDesignTests(t *testing.T) {
 		if !strings.Contains(all.String(), "\nfunc "+name+"(") {
 			t.Errorf("docs/design.md names %s, which is not there", name)
 		}
-	}
-}
-
-// TestReliabilityClients holds that docs/reliability.md, to which SECURITY.md refers,
-// has the bounds of the server.
-func TestReliabilityClients(t *testing.T) {
-	server := collector.NewServer(nil, nil)
-	if server.ReadHeaderTimeout != server.ReadTimeout {
-		t.Error("header and body have different times, and the same row")
-	}
-	duration := func(d time.Duration) string {
-		if d >= time.Minute {
-			return fmt.Sprintf("%g min", d.Minutes())
-		}
-		return fmt.Sprintf("%g s", d.Seconds())
-	}
-	want := map[string]string{
-		"TLS handshake, request header, request body":    duration(server.ReadTimeout),
-		"size of the header":                             fmt.Sprintf("%d KiB", server.MaxHeaderBytes>>10),
-		"writing an exposition":                          "for each 64 KiB the scraper's timeout, " + duration(collector.MaxWriting) + " at most; for all " + duration(collector.MaxReading),
-		"anything else, the wait for a refresh included": duration(server.WriteTimeout),
-		"idle between two requests":                      duration(server.IdleTimeout),
-		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, those first that ask nothing", collector.MaxConnections),
-		"scrapes at once":                                "`--web.max-requests`; more get 503",
-	}
-	for _, row := range tableOf(t, "docs/reliability.md", "| phase | bound |") {
-		if want[row[0]] != row[1] {
-			t.Errorf("%s: docs/reliability.md has %q, the server %q", row[0], row[1], want[row[0]])
-		}
-		delete(want, row[0])
-	}
-	for phase := range want {
-		t.Errorf("docs/reliability.md lacks %s", phase)
-	}
-	if !strings.Contains(readFile(t, "SECURITY.md"), "(docs/reliability.md#clients)") {
-		t.Error("SECURITY.md does not say where the bounds are")
 	}
 }

@@ -13,24 +13,24 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Client is what the refresher asks of the API; tests put a client with another
-// transport there, never another client.
+// Client is what the refresher needs of the API client. Tests replace its
+// transport, never the client.
 type Client interface {
 	Incidents(context.Context, petra.IncidentsQuery) (*petra.Incidents, error)
 	Tenants(context.Context) (*petra.Tenants, error)
 }
 
-// refresher asks the API, as the plan says, and writes the store.
+// refresher makes the requests that the plan chooses, and writes the store.
 type refresher struct {
 	ctx              context.Context // ends with the process: a refresh outlives the scrape that began it
 	logger           log.Logger
 	metrics          *exporterMetrics
 	budgets          map[petra.Route]*petra.Budget
-	backgroundBudget *petra.Budget // of the incidents route: the full reads beside the organization reads
+	backgroundBudget *petra.Budget // of the incidents route, for full reads between the organization reads
 	flight           singleflight.Group
 	changed          chan struct{} // something changed that a full read may be due for
 	started          time.Time
-	restored         bool // a state file tells what was spent before the start
+	restored         bool // a state file says what was spent before the start
 	state            *stateFile
 	ready            chan struct{} // closed once the first refresh has ended
 	asking           sync.WaitGroup
@@ -51,7 +51,7 @@ type refresher struct {
 	keyFile       keyFileSeen
 }
 
-// active is what one request works with: a reload swaps it as a whole.
+// active is what one request works with; a reload replaces all of it at once.
 type active struct {
 	cfg    *config.Config
 	client Client
@@ -64,8 +64,8 @@ func (r *refresher) active() active {
 	return active{r.cfg, r.client, r.store}
 }
 
-// refresh begins a refresh, or joins the one under way, and returns what is
-// closed at its end. Once the refresher has stopped there is none to wait for.
+// refresh begins a refresh, or joins the current one, and returns a channel that
+// is closed at its end. After stop there is nothing to wait for.
 func (r *refresher) refresh() <-chan struct{} {
 	ended := make(chan struct{})
 	r.mu.Lock()
@@ -91,7 +91,7 @@ func (r *refresher) refresh() <-chan struct{} {
 	return ended
 }
 
-// stop waits until nothing is asked any more, and lets no refresh begin.
+// stop waits until no request is in flight, and lets no refresh begin.
 func (r *refresher) stop() {
 	r.mu.Lock()
 	r.stopped = true
@@ -122,7 +122,7 @@ func (r *refresher) refreshOnce() {
 	asked, good := r.readAll(w, reads)
 	switch {
 	case r.ctx.Err() != nil:
-		return // the shutdown has ended the requests, which says nothing of the API
+		return // the shutdown ended the requests, which says nothing about the API
 	case !asked:
 		r.metrics.deferred.WithLabelValues(deferredNoBudget).Inc()
 		return
@@ -133,8 +133,8 @@ func (r *refresher) refreshOnce() {
 	r.metrics.refreshDuration.Observe(time.Since(start).Seconds())
 }
 
-// due says what this refresh is to read, an empty ID meaning an organization read, or why it
-// is put off.
+// due returns what this refresh is to read, with an empty ID for an organization
+// read, or the reason why it is deferred.
 func (r *refresher) due(w active, now time.Time, plain bool) (reason string, reads []string) {
 	n := w.cfg.API.RequestsPerMinute
 	reads, interval := []string{""}, time.Duration(0)
@@ -174,7 +174,7 @@ func (r *refresher) readAll(w active, reads []string) (asked, good bool) {
 	return asked, good
 }
 
-// fetch reads one tenant in full or, where id is empty, an organization read.
+// fetch reads one tenant in full or, if id is empty, makes an organization read.
 func (r *refresher) fetch(w active, id string) error {
 	start := clock()
 	query := petra.IncidentsQuery{Since: w.cfg.Since}
@@ -210,8 +210,8 @@ func (r *refresher) fetch(w active, id string) error {
 	return nil
 }
 
-// readList reads the list of tenants beside the incidents, at most once a
-// minute; only where nothing else tells whom to collect, before them.
+// readList reads the list of tenants beside the incidents, at most once a minute;
+// before them only if nothing else says which tenants to collect.
 func (r *refresher) readList(w active, now time.Time) {
 	r.mu.Lock()
 	due := !r.probeOnly && (r.lastList.IsZero() || now.Sub(r.lastList) >= listEvery)

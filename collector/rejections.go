@@ -10,8 +10,8 @@ import (
 // maxRejections is how many rejections are remembered.
 const maxRejections = 4096
 
-// rejections count what the answers of a route hold that could not be used, each
-// once while it is remembered.
+// rejections counts the elements and fields in the answers of a route that could
+// not be used, each once while it is remembered.
 type rejections struct {
 	seen   *lru.Cache[petra.Rejection, struct{}]
 	counts map[petra.Reason]int
@@ -32,8 +32,8 @@ func (r *rejections) add(rejection petra.Rejection) (isNew bool) {
 	return true
 }
 
-// rejectionsSnapshot are those of the state file. A file without counts has all
-// that were ever counted.
+// rejectionsSnapshot is the form in the state file. A file without counts lists
+// everything that was ever counted.
 type rejectionsSnapshot struct {
 	Rejected []petra.Rejection    `json:"rejected"` // the oldest first
 	Counts   map[petra.Reason]int `json:"rejected_counts"`

@@ -8,17 +8,17 @@ import (
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// routeHealth is how the requests of a route go.
+// routeHealth is the result of a route's last requests.
 type routeHealth struct {
 	success   time.Time // the last good answer
 	err       string    // of the last failure; it stays when the route recovers
 	errAt     time.Time
-	failing   string // what kind of failure the log knows of; empty while good
+	failing   string // the kind of failure that was logged; empty while good
 	ofOrgRead bool   // the failure is that of organization reads: the success of a tenant's read does not end it
 }
 
-// failed takes over that a read has failed: of one tenant or, where id is
-// empty, of an organization read.
+// failed records that a read has failed: of one tenant or, if id is empty, an
+// organization read.
 func (r *refresher) failed(w active, id string, err error) {
 	unauthorized := errors.Is(err, petra.ErrUnauthorized)
 	refused := id != "" && (errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrNotFound))
@@ -32,8 +32,8 @@ func (r *refresher) failed(w active, id string, err error) {
 		r.holdFullReads = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)
 	}
 	r.mu.Unlock()
-	// A failure that the route as a whole does not have is the tenant's own. In
-	// organization mode an organization read follows a 401, and shows whose it is.
+	// A failure that does not concern the whole route is the tenant's own. In
+	// organization mode an organization read follows a 401 and shows whose it is.
 	ofRoute := id == "" || unauthorized && w.cfg.Plain() || errors.Is(err, petra.ErrKey)
 	own := petra.Kind(err)
 	if ofRoute || failing != "" && !refused {
@@ -50,14 +50,14 @@ func (r *refresher) failed(w active, id string, err error) {
 	}
 }
 
-// waits reports whether the answer has closed its route.
+// waits reports whether the answer closed its route.
 func waits(err error) bool {
 	status, ok := errors.AsType[*petra.StatusError](err)
 	return ok && status.Wait > 0
 }
 
-// routeFailed remembers the failure of a request, and logs it where the one
-// before did not fail in the same way.
+// routeFailed remembers the failure of a request, and logs it unless the previous
+// one was of the same kind.
 func (r *refresher) routeFailed(route petra.Route, err error, ofOrgRead bool) {
 	kind := petra.Kind(err)
 	r.mu.Lock()
@@ -81,8 +81,8 @@ func (r *refresher) remember(route petra.Route, err error) {
 	r.routes[route] = state
 }
 
-// succeeded takes over a good answer; ofOrgRead is true of all but the read of one
-// of many tenants.
+// succeeded records a good answer; ofOrgRead is true for all but the full read of
+// one of many tenants.
 func (r *refresher) succeeded(route petra.Route, ofOrgRead bool) {
 	r.mu.Lock()
 	state := r.routes[route]
@@ -98,7 +98,7 @@ func (r *refresher) succeeded(route petra.Route, ofOrgRead bool) {
 	}
 }
 
-// logNotes logs what the store has found.
+// logNotes logs the notes of the store.
 func (r *refresher) logNotes(notes []note) {
 	for _, n := range notes {
 		n.level(r.logger).Log(n.keyvals...)

@@ -1,13 +1,13 @@
 package collector
 
-import (
-	"net/http/httptest"
-	"time"
-)
+import "time"
 
 // Await does what a scrape does before it is answered, that long at most.
 func (c *Collector) Await(deadline time.Duration) {
-	c.wait(httptest.NewRequest("GET", "/metrics", nil), deadline)
+	select {
+	case <-c.Refresh():
+	case <-time.After(deadline):
+	}
 }
 
 // KnownTenant is what the store has of a tenant, for simulations.
@@ -47,7 +47,7 @@ func (c *Collector) Each(tenant func(KnownTenant), incident func(KnownIncident))
 		}
 		tenant(KnownTenant{
 			ID: t.ID, State: s.state(t, now), Stale: t.stale(now, s.cfg.MaxStaleness),
-			Covered: t.covered, Whole: t.whole, Raised: len(t.incidents),
+			Covered: t.reads.last, Whole: t.reads.lastFull, Raised: len(t.incidents),
 		})
 		for _, i := range t.incidents {
 			incident(i.forTest())
@@ -72,5 +72,5 @@ func (c *Collector) Reach() (from time.Time, whole bool) {
 	s := c.refresher.active().store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.orgReadFrom, s.orgReadWhole
+	return s.orgRead.from, s.orgRead.all
 }

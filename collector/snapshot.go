@@ -11,17 +11,17 @@ import (
 )
 
 // stateVersion is the version of the state file's format, which docs/state.md
-// describes. The version before is read too, so a new one may add fields but
-// not change what one means.
+// describes. The version before it is read too, so a new one may add fields but
+// not change the meaning of one.
 const stateVersion = 1
 
-// snapshotFile is the content of the state file: what is known and counted, and
-// cannot be derived. It holds no personal data.
+// snapshotFile is the content of the state file: everything known and counted that
+// cannot be derived. It contains no personal data.
 type snapshotFile struct {
 	Version *int      `json:"version"` // a pointer, since 0 is one
 	APIURL  string    `json:"api_url"`
 	Written time.Time `json:"written"`
-	// Clean says that the process ended in order, so that Spent is complete.
+	// Clean says that the shutdown was orderly, so that Spent is complete.
 	Clean bool `json:"clean"`
 	// Spent are the ends of the last requests of each route, Blocked the ends
 	// of the waits that the API asked for.
@@ -91,40 +91,43 @@ type observationSnapshot struct {
 	Duration time.Duration `json:"duration"`
 }
 
-// readState reads the content of a state file that another process, or this
-// one, has written for the same API.
+// readState decodes a state file that this or another process wrote for the same
+// API.
 func readState(content []byte, apiURL string) (*snapshotFile, error) {
 	var saved snapshotFile
 	if err := json.Unmarshal(content, &saved); err != nil {
-		return nil, fmt.Errorf("not a whole state file: %w", err)
+		return nil, fmt.Errorf("incomplete state file: %w", err)
 	}
 	switch v := saved.Version; {
 	case v == nil:
-		return nil, errors.New("no state file: it has no version")
+		return nil, errors.New("not a state file: it has no version")
 	case *v != stateVersion && *v != stateVersion-1:
-		return nil, fmt.Errorf("of format version %d; this program reads %d and %d", *v, stateVersion-1, stateVersion)
+		return nil, fmt.Errorf("format version %d; this program reads %d and %d", *v, stateVersion-1, stateVersion)
 	}
 	if saved.APIURL != apiURL {
-		return nil, fmt.Errorf("of another API, %s", saved.APIURL)
+		return nil, fmt.Errorf("it is for another API, %s", saved.APIURL)
 	}
 	return &saved, nil
 }
 
-// save returns what the store would have to be told to be as it is.
+// save returns the content of a state file that restores the store.
 func (s *store) save() *snapshotFile {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	saved := &snapshotFile{
 		Version: new(stateVersion), APIURL: s.cfg.API.URL.String(), Written: clock(),
-		Since: s.cfg.Since, ListSize: s.listSize, ListTried: s.listTried, OrgReadFrom: s.orgReadFrom, OrgReadWhole: s.orgReadWhole,
+		Since: s.cfg.Since, ListSize: s.list.size, ListTried: s.list.tried, OrgReadFrom: s.orgRead.from, OrgReadWhole: s.orgRead.all,
 	}
 	for _, st := range s.statuses.ordered {
 		if st.seen && st.label != otherStatus {
 			saved.Statuses = append(saved.Statuses, st.label)
 		}
 	}
-	saved.rejectionsSnapshot, saved.OfTenants = s.rejected.save(), s.tenantsRejected.save()
-	saved.Answered, saved.OrgUnreadable, saved.ListUnreadable = s.answered, s.orgUnreadable, s.listUnreadable
+	if !s.list.good {
+		saved.ListSize = -1
+	}
+	saved.rejectionsSnapshot, saved.OfTenants = s.rejected.save(), s.list.rejected.save()
+	saved.Answered, saved.OrgUnreadable, saved.ListUnreadable = s.answered, s.unreadable, s.list.unreadable
 	for _, t := range s.tenants {
 		saved.Tenants = append(saved.Tenants, t.save())
 	}
@@ -135,8 +138,9 @@ func (t *tenant) save() tenantSnapshot {
 	saved := tenantSnapshot{
 		Tenant: t.Tenant, Resolved: t.petraIDKnown, InList: t.inList, Learned: t.fromIncident, Lacking: t.listsMissing, Warned: t.warned,
 		Up: t.up, Denied: t.refused, Err: t.err,
-		Covered: t.covered, CoveredAt: t.coveredAt, Whole: t.whole, KnownFrom: t.knownFrom, Complete: t.complete,
-		Truncated: t.truncated, Attempted: t.attempted, OrgReadDone: t.orgReadDone, FullReadDone: t.fullReadDone, Unreadable: t.unreadable,
+		Covered: t.reads.last, CoveredAt: t.reads.lastOnAPI, Whole: t.reads.lastFull, KnownFrom: t.reads.knownFrom,
+		Complete: t.reads.readiness == complete, OrgReadDone: t.reads.readiness >= partRead, FullReadDone: t.reads.readiness >= gap,
+		Truncated: t.reads.truncated, Attempted: t.reads.lastAttempt, Unreadable: t.unreadable,
 		Incidents: make([]incidentSnapshot, 0, len(t.incidents)),
 	}
 	for _, st := range t.statuses {
@@ -167,10 +171,22 @@ func (i *incident) save() incidentSnapshot {
 	return saved
 }
 
-// load tells a new store, before it is configured, what was saved. No time on
-// our clock may lie ahead: the clock may have been set back. Each gets the
-// monotonic reading that it lacks, so that a clock that is set later makes
-// nothing stale.
+// readiness is how much was known of the tenant.
+func (t *tenantSnapshot) readiness() readiness {
+	switch {
+	case t.Complete:
+		return complete
+	case t.FullReadDone:
+		return gap
+	case t.OrgReadDone:
+		return partRead
+	}
+	return unread
+}
+
+// load fills a new store, before it is configured, from a state file. No time may
+// be in the future, since the clock may have been set back. Each gets a monotonic
+// reading, so that setting the clock later makes nothing stale.
 func (s *store) load(saved *snapshotFile) {
 	now := clock()
 	past := func(t time.Time) time.Time {
@@ -180,20 +196,24 @@ func (s *store) load(saved *snapshotFile) {
 		return now.Add(min(0, t.Sub(now)))
 	}
 	s.cfg = &config.Config{Since: saved.Since}
-	s.listSize, s.listTried, s.orgReadFrom, s.orgReadWhole = saved.ListSize, saved.ListTried, saved.OrgReadFrom, saved.OrgReadWhole
+	s.list.tried, s.list.good, s.list.size = saved.ListTried, saved.ListSize >= 0, max(0, saved.ListSize)
+	s.orgRead = coverage{from: saved.OrgReadFrom, all: saved.OrgReadWhole}
 	for _, label := range saved.Statuses {
 		s.statuses.ordered = append(s.statuses.ordered, &status{label: label, seen: true})
 	}
 	s.rejected.load(saved.rejectionsSnapshot)
-	s.tenantsRejected.load(saved.OfTenants)
-	s.answered, s.orgUnreadable, s.listUnreadable = saved.Answered, saved.OrgUnreadable, saved.ListUnreadable
+	s.list.rejected.load(saved.OfTenants)
+	s.answered, s.unreadable, s.list.unreadable = saved.Answered, saved.OrgUnreadable, saved.ListUnreadable
 	for _, st := range saved.Tenants {
 		t := &tenant{
 			Tenant: st.Tenant, petraIDKnown: st.Resolved, inList: st.InList, fromIncident: st.Learned, listsMissing: st.Lacking, warned: st.Warned,
 			up: st.Up, refused: st.Denied, err: st.Err,
-			covered: past(st.Covered), coveredAt: st.CoveredAt, whole: past(st.Whole), knownFrom: st.KnownFrom, complete: st.Complete,
-			truncated: st.Truncated, attempted: past(st.Attempted), orgReadDone: st.OrgReadDone, fullReadDone: st.FullReadDone, unreadable: st.Unreadable,
-			incidents: make(map[string]*incident, len(st.Incidents)),
+			reads: reads{
+				readiness: st.readiness(), last: past(st.Covered), lastOnAPI: st.CoveredAt, lastFull: past(st.Whole),
+				lastAttempt: past(st.Attempted), knownFrom: st.KnownFrom, truncated: st.Truncated,
+			},
+			unreadable: st.Unreadable,
+			incidents:  make(map[string]*incident, len(st.Incidents)),
 		}
 		for _, label := range st.Statuses {
 			t.statuses = append(t.statuses, &status{label: label})

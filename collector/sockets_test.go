@@ -41,7 +41,7 @@ func TestNothingIsLeft(t *testing.T) {
 		asked := func(fault petratest.FaultKind) func() bool {
 			seen := len(api.Requests())
 			return func() bool {
-				c.Refresh()
+				<-c.Refresh()
 				return slices.ContainsFunc(api.Requests()[seen:], func(r petratest.Request) bool {
 					return r.Route == petratest.RouteIncidents && r.Fault == fault && (r.Status == 200 || fault != "")
 				})
@@ -61,7 +61,7 @@ func TestNothingIsLeft(t *testing.T) {
 		go func() {
 			defer close(refreshed)
 			for len(api.Requests()) == seen && ctx.Err() == nil {
-				c.Refresh()
+				<-c.Refresh()
 			}
 		}()
 		eventually(t, string(kind)+" strikes before the stop", func() bool { return len(api.Requests()) > seen })

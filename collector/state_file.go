@@ -23,21 +23,21 @@ import (
 // saveEvery is how often the state file is written while the process runs.
 const saveEvery = time.Minute
 
-// stateFile is where what is known outlives the process.
+// stateFile keeps the state over a restart.
 type stateFile struct {
 	path    string
 	lock    *flock.Flock
 	content []byte // as it was found; nil where there was none
-	// Of the last try to write it:
+	// Of the last attempt to write it:
 	tried   bool
 	err     error
 	success time.Time
 }
 
-// OpenState makes the collector keep what is known in a file, and begin with
-// what stands in it; it is called before the first [Collector.Configure]. An
-// empty path means no file. It returns an error where the path names anything
-// but a state file, another process uses it, or none can be written.
+// OpenState makes the collector keep its state in a file, and start from what the
+// file contains; call it before the first [Collector.Configure]. An empty path
+// means no file. It returns an error if the path names anything but a state file,
+// another process uses it, or it cannot be written.
 func (c *Collector) OpenState(path string) error {
 	if path == "" {
 		return nil
@@ -49,7 +49,7 @@ func (c *Collector) OpenState(path string) error {
 	if err != nil {
 		return fmt.Errorf("--state.file: %w", err)
 	}
-	// Another name than the file's, which is replaced at each write.
+	// Not the file's own name, since the file is replaced at each write.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err != nil {
@@ -69,8 +69,8 @@ func (c *Collector) OpenState(path string) error {
 	return nil
 }
 
-// CheckState returns the error of [Collector.OpenState] as far as it can be
-// found without a write. A state file in use is fine.
+// CheckState returns the error of [Collector.OpenState] as far as it can be found
+// without writing. A state file in use is fine.
 func CheckState(path string) error {
 	if path == "" {
 		return nil
@@ -81,8 +81,8 @@ func CheckState(path string) error {
 	return nil
 }
 
-// stateTarget returns the file to replace at each write: that behind a symbolic
-// link, which would itself be replaced otherwise.
+// stateTarget returns the file to replace at each write: the target of a symbolic
+// link, since otherwise the link itself would be replaced.
 func stateTarget(path string) (string, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,8 +107,8 @@ func stateTarget(path string) (string, error) {
 	return target, nil
 }
 
-// stateContent reads a state file, whole or not. One that another program wrote
-// is an error: it must not be set aside.
+// stateContent reads a state file, complete or not. Another program's file is an
+// error: it must not be set aside.
 func stateContent(path string) ([]byte, error) {
 	content, err := config.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,9 +125,9 @@ func stateContent(path string) ([]byte, error) {
 	return content, nil
 }
 
-// prepareFolder removes what a killed process may have left of a write, and
-// finds out whether one can be begun: a lock that is there already can be taken
-// in a folder that is read-only too.
+// prepareFolder removes what a killed process may have left of a write, and finds
+// out whether a write can begin: an existing lock file can be locked in a read-only
+// directory too.
 func prepareFolder(path string) error {
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
@@ -136,7 +136,7 @@ func prepareFolder(path string) error {
 		return err
 	}
 	for _, entry := range entries {
-		// Of state1, .tmp-state123 may be what another process writes.
+		// With state1 there, .tmp-state123 may be another process's unfinished file.
 		mayBeOthers := slices.ContainsFunc(entries, func(other fs.DirEntry) bool {
 			name, locked := strings.CutSuffix(other.Name(), ".lock")
 			return locked && name != base && begunFor(name, entry)
@@ -152,15 +152,15 @@ func prepareFolder(path string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// begunFor reports whether a file has the name that atomicwriter gives to the
-// unfinished one of base.
+// begunFor reports whether a file has the name that atomicwriter gives to an
+// unfinished base.
 func begunFor(base string, entry fs.DirEntry) bool {
 	digits, ok := strings.CutPrefix(entry.Name(), ".tmp-"+base)
 	return ok && digits != "" && strings.Trim(digits, "0123456789") == "" && entry.Type().IsRegular()
 }
 
-// restore returns a store with what stands in the state file, or an empty
-// one. A file that cannot be used is set aside.
+// restore returns a store with the content of the state file, or an empty one. It
+// sets aside a file that cannot be used.
 func (r *refresher) restore(cfg *config.Config) *store {
 	s := newStore()
 	content := r.state.content
@@ -186,9 +186,8 @@ func (r *refresher) restore(cfg *config.Config) *store {
 	return s
 }
 
-// saveLoop writes the state file now and then, until ctx ends. It begins at
-// once: from the first request on, what the last process wrote of the budget is
-// no longer the whole of it.
+// saveLoop writes the state file regularly until ctx ends. It starts at once: from
+// the first request on, the budget that the last process wrote is incomplete.
 func (r *refresher) saveLoop() {
 	if r.state == nil {
 		return
@@ -216,7 +215,7 @@ func (r *refresher) saveFinal() {
 	}
 }
 
-// saveState writes the state file: beside it, synced, then renamed.
+// saveState writes the state file: to a temporary file, synced, then renamed.
 func (r *refresher) saveState(clean bool) {
 	saved := r.active().store.save()
 	saved.Clean = clean

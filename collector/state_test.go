@@ -191,16 +191,16 @@ func TestUnusableStateFile(t *testing.T) {
 	}{
 		"as written":         {func(_ *testing.T, b []byte) []byte { return b }, ""},
 		"the version before": {with("version", 0), ""},
-		"a later version":    {with("version", 99), "of format version 99"},
-		"no such version":    {with("version", -1), "of format version -1"},
+		"a later version":    {with("version", 99), "format version 99"},
+		"no such version":    {with("version", -1), "format version -1"},
 		"no version":         {changed(func(state map[string]any) { delete(state, "version") }), "it has no version"},
 		"only the API": {changed(func(state map[string]any) {
 			maps.DeleteFunc(state, func(key string, _ any) bool { return key != "api_url" })
 		}), "it has no version"},
-		"another API": {with("api_url", "https://api.example.com"), "of another API, https://api.example.com"},
-		"cut":         {func(_ *testing.T, b []byte) []byte { return b[:len(b)/2] }, "not a whole state file"},
-		"empty":       {func(*testing.T, []byte) []byte { return nil }, "not a whole state file"},
-		"zeros":       {func(_ *testing.T, b []byte) []byte { return make([]byte, len(b)) }, "not a whole state file"},
+		"another API": {with("api_url", "https://api.example.com"), "it is for another API, https://api.example.com"},
+		"cut":         {func(_ *testing.T, b []byte) []byte { return b[:len(b)/2] }, "incomplete state file"},
+		"empty":       {func(*testing.T, []byte) []byte { return nil }, "incomplete state file"},
+		"zeros":       {func(_ *testing.T, b []byte) []byte { return make([]byte, len(b)) }, "incomplete state file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

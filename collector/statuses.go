@@ -18,8 +18,8 @@ type status struct {
 	seen    bool // an incident had it
 }
 
-// statuses are the remediation statuses of the process: the configured ones
-// and, in the order in which they are seen, others up to config.MaxStatuses.
+// statuses are the remediation statuses of the process: the configured ones and,
+// in the order of their appearance, others up to config.MaxStatuses.
 type statuses struct {
 	ordered []*status
 	byLabel map[string]*status // all but those that share the label OTHER
@@ -27,8 +27,8 @@ type statuses struct {
 	meaning map[string]string  // of the configured ones, by upper-case status
 }
 
-// configure takes over the lists of a configuration. What was seen before keeps
-// its place as far as the configured ones leave one.
+// configure applies the lists of a configuration. Statuses seen before keep their
+// place if the configured ones leave one.
 func (s *statuses) configure(cfg *config.Config) {
 	before := s.ordered
 	*s = statuses{byLabel: map[string]*status{}, others: map[string]*status{}, meaning: cfg.Meanings()}
@@ -42,8 +42,8 @@ func (s *statuses) configure(cfg *config.Config) {
 	}
 }
 
-// see returns the status of an incident, which the API calls value; unseen
-// reports whether it is the first to have it.
+// see returns the status with that value in the API; unseen reports whether the
+// incident is the first to have it.
 func (s *statuses) see(value string) (st *status, unseen bool) {
 	st = s.get(value)
 	unseen = !st.seen

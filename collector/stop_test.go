@@ -24,7 +24,7 @@ func TestScrapesDuringStop(t *testing.T) {
 			for range 4 {
 				scrapes.Go(func() {
 					for stopping.Err() == nil {
-						e.collector.Refresh()
+						<-e.collector.Refresh()
 					}
 				})
 			}

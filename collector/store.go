@@ -9,13 +9,18 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// maxOpenIncidents is how many open incidents have series, of all tenants.
+// maxOpenIncidents is how many open incidents have series, over all tenants.
 const maxOpenIncidents = 5000
 
-// store holds what is known of the tenants and their incidents. Only the
-// refresher writes it; only Collect, the plan and the status page read it.
+// clock is time.Now: a test lets its wall clock jump, which must change nothing
+// of what is known or planned.
+var clock = time.Now
+
+// store is what is known of the tenants and their incidents. Only the refresher
+// changes it; Collect, the plan and the status page read it.
 type store struct {
 	mu       sync.RWMutex
 	cfg      *config.Config
@@ -23,20 +28,26 @@ type store struct {
 	statuses statuses
 	vecs     histogramVecs
 
-	rejected        rejections // of incidents
-	tenantsRejected rejections
-	answered        bool // an answer to a request for incidents has come
-	orgUnreadable   int  // elements of the last organization read that could not be assigned
-	listUnreadable  int  // elements of the last list of tenants that could not be used
-	unordered       bool // an answer was not newest first
-
-	listTried bool // an attempt at the list of tenants has ended
-	listSize  int  // of the last good list; -1 before the first
-
-	orgReadFrom  time.Time  // creation of the oldest incident of the last organization read, if that was cut
-	orgReadWhole bool       // the last organization read was not cut: it read every tenant in full
-	applied      []coverage // what answers covered that another in flight may cover too
+	list       tenantList
+	orgRead    coverage   // of the last organization read
+	merged     []coverage // of answers, while another that was asked for earlier may be in flight
+	rejected   rejections // incidents
+	answered   bool       // an answer to a request for incidents has come
+	unreadable int        // elements of the last organization read that could not be assigned
+	unordered  bool       // an answer was not newest first
 }
+
+// tenantList is what is known of the list of tenants.
+type tenantList struct {
+	tried      bool // an attempt to read it has ended
+	good       bool // it was read
+	size       int  // tenants in the last good one
+	unreadable int  // elements of the last good one that could not be used
+	rejected   rejections
+}
+
+// whole reports whether there is a list of which all could be used.
+func (l *tenantList) whole() bool { return l.good && l.unreadable == 0 }
 
 // note is a log line: something changed that a person may want to know.
 type note struct {
@@ -45,86 +56,109 @@ type note struct {
 }
 
 func warn(keyvals ...any) note { return note{level.Warn, keyvals} }
+func info(keyvals ...any) note { return note{level.Info, keyvals} }
 
 // newStore returns a store without a configuration.
 func newStore() *store {
 	return &store{
-		tenants:         map[string]*tenant{},
-		rejected:        newRejections(),
-		tenantsRejected: newRejections(),
-		listSize:        -1,
+		tenants:  map[string]*tenant{},
+		list:     tenantList{rejected: newRejections()},
+		rejected: newRejections(),
 	}
 }
 
-// configure takes over a new configuration and keeps what is known and counted.
-func (s *store) configure(cfg *config.Config) []note {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.cfg
-	s.cfg = cfg
-	s.statuses.configure(cfg)
-	rebuild := s.vecs[dwell] == nil || old.NativeHistograms != cfg.NativeHistograms
-	if rebuild {
-		s.vecs = newHistogramVecs(cfg.NativeHistograms)
+func (s *store) newTenant(id string) *tenant {
+	t := &tenant{
+		Tenant:     petra.Tenant{ID: id},
+		incidents:  map[string]*incident{},
+		histograms: s.vecs.of(id),
 	}
-	movedBack := old != nil && cfg.Since.Before(old.Since)
+	s.tenants[id] = t
+	return t
+}
+
+// collects reports whether the tenant is to be collected.
+func (s *store) collects(t *tenant) bool {
+	if len(s.cfg.Tenants) > 0 {
+		return t.configuredID != ""
+	}
+	return t.inList || t.fromIncident
+}
+
+// collected returns the tenants to be collected, ordered by ID.
+func (s *store) collected() []*tenant {
+	tenants := make([]*tenant, 0, len(s.tenants))
 	for _, t := range s.tenants {
-		t.configured = false
-		if movedBack && t.complete {
-			t.complete, t.knownFrom, t.attempted = false, old.Since, time.Time{}
-			t.orgReadDone, t.fullReadDone = false, false // of what is older
+		if s.collects(t) {
+			tenants = append(tenants, t)
 		}
-		s.reconfigureTenant(t, rebuild)
 	}
-	notes := s.configureTenants()
-	s.listOpen()
-	return notes
+	slices.SortFunc(tenants, func(a, b *tenant) int { return cmp.Compare(a.ID, b.ID) })
+	return tenants
 }
 
-// reconfigureTenant brings a tenant's incidents under the new configuration.
-func (s *store) reconfigureTenant(t *tenant, rebuild bool) {
-	if rebuild {
-		t.histograms = s.vecs.of(t.ID)
-		for _, i := range t.incidents {
-			for kind, o := range i.counted {
-				if o.done {
-					t.histograms.of(interval(kind), o.live).observe(o.duration, "")
-				}
-			}
+// readOf returns the tenant of which the answer is a full read. Its Petra ID may
+// have become known since the request was made.
+func (s *store) readOf(r response) *tenant {
+	if t := s.tenants[r.of]; t != nil {
+		return t
+	}
+	for _, t := range s.collected() {
+		if t.MicrosoftID == r.of {
+			return t
 		}
 	}
-	had := t.statuses
-	t.statuses = nil
-	for _, st := range had {
-		if st.label != otherStatus {
-			t.hasHad(s.statuses.get(st.label))
-		}
-	}
-	for _, i := range t.incidents {
-		i.status, _ = s.statuses.see(i.RemediationStatus)
-		t.hasHad(i.status)
-		if !s.cfg.OpenIncidentUser {
-			i.UserPrincipalName = ""
-		}
-		if s.tooOld(i.CreatedAt) {
-			i.present = false
-		}
-		if i.present {
-			t.count(i, false)
-		}
-	}
+	return nil
 }
 
-// tooOld reports whether an incident was created before the configured bound.
+// unknownID reports whether a configured tenant is neither in the list nor has
+// incidents.
+func (s *store) unknownID(t *tenant) bool {
+	return t.configuredID != "" && !t.inList && len(t.incidents) == 0 && s.list.whole()
+}
+
+// canPublish reports whether the tenant may have series about incidents: its
+// Petra ID is known, or nothing says that the configured one is wrong.
+func (s *store) canPublish(t *tenant) bool {
+	return t.petraIDKnown || s.list.tried && !s.unknownID(t) && !config.IsMicrosoftID(t.ID)
+}
+
+// The states of petra_tenants.
+const (
+	stateComplete = "complete"
+	statePending  = "pending"
+	stateStale    = "stale"
+)
+
+func (s *store) state(t *tenant, now time.Time) string {
+	switch {
+	case t.reads.readiness != complete || !s.canPublish(t):
+		return statePending
+	case t.stale(now, s.cfg.MaxStaleness):
+		return stateStale
+	}
+	return stateComplete
+}
+
+// tooOld reports whether an incident was created before the configured since.
 func (s *store) tooOld(created time.Time) bool {
 	return !created.IsZero() && created.Before(s.cfg.Since)
 }
 
-// hasHad remembers a status of the tenant, which has a series from then on.
-func (t *tenant) hasHad(st *status) {
-	if !slices.Contains(t.statuses, st) {
-		t.statuses = append(t.statuses, st)
+// attempt notes that a full read of the tenant begins, and returns the ID to
+// send: the configured one until the Petra ID is known.
+func (s *store) attempt(id string, now time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenants[id]
+	if t == nil {
+		return id
 	}
+	t.reads.lastAttempt = now
+	if t.petraIDKnown || t.configuredID == "" {
+		return t.ID
+	}
+	return t.configuredID
 }
 
 // listOpen gives open incidents series of their own. One that is listed stays
@@ -138,10 +172,10 @@ func (s *store) listOpen() {
 	var candidates []candidate
 	places, placesOf := maxOpenIncidents, map[*tenant]int{}
 	for _, t := range s.tenants {
-		member := s.collects(t)
+		collects := s.collects(t)
 		placesOf[t] = s.cfg.MaxOpenIncidents
 		for _, i := range t.incidents {
-			if !member || !i.open() {
+			if !collects || !i.open() {
 				i.listed = false
 			} else if i.listed {
 				places--

@@ -1,131 +1,147 @@
 package collector
 
 import (
-	"net/url"
+	"slices"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
 
-// tenant is what is known of one tenant. Times are starts of requests on our
-// clock, with its monotonic reading: what an answer tells is at least as new.
+// tenant is what is known of one tenant.
 type tenant struct {
-	// Tenant.ID is the Petra ID or, for a configured tenant that is not
-	// resolved yet, its configured spelling as config.TenantKey folds it.
+	// Tenant.ID is the Petra ID or, for a configured tenant whose Petra ID is not
+	// known yet, its configured ID as config.TenantKey folds it.
 	petra.Tenant
-	configured   bool   // the configuration names it
-	configuredID string // as it does
+	configuredID string // as the configuration has it; empty where it does not name the tenant
 	petraIDKnown bool   // the list or an incident has shown that ID is its Petra ID
 	inList       bool   // in the last good lists, at most two in a row without it
-	fromIncident bool   // from an incident, before the first good list
+	fromIncident bool   // known from an incident, while there was no good list
 	listsMissing int    // good lists in a row without it
-	warned       bool   // that it is not in the organization
+	warned       bool   // the log says that it is not in the organization
 
 	incidents  map[string]*incident // by ID; all that were ever counted
-	statuses   []*status            // that it has had
+	statuses   []*status            // that its incidents have had
 	histograms histograms
 
-	up      *bool // whether the last request that was to cover it succeeded
-	refused bool  // its own full read was answered with 403 or 404
-	err     string
+	up      *bool  // whether the last request that included it succeeded; nil before the first
+	refused bool   // its own full read was answered with 403 or 404
+	err     string // the kind of failure of its own full read
 
-	covered   time.Time // the last answer that held its newest incidents
-	coveredAt time.Time // the same on the API's clock
-	whole     time.Time // the last full read
-	knownFrom time.Time // all that was created after it is known; zero: everything
-	complete  bool      // read in full, and no gap since
-	truncated bool      // its last full read came back full
-	attempted time.Time // the last try at a full read
-
-	orgReadDone, fullReadDone bool // its first organization read and its first full read are done
-
+	reads      reads
 	unreadable int // elements of its last full read that could not be assigned
 }
 
-// incident is what is known of one incident.
-type incident struct {
-	petra.Incident // without Tenant
-	status         *status
-	url            string    // empty unless a page can be opened with it
-	firstSeen      time.Time // when this exporter first knew it
-	present        bool      // the API lists it, as far as is known
-	missing        time.Time // the first of the answers in a row that should have held it
-	unreachable    time.Time // open, but older than a truncated full read reaches, since then
-	listed         bool      // among the open incidents with series of their own
-	// doubts is how many elements could not be assigned in the last organization read and in
-	// the last full read that held the incident: an answer with more of them
-	// is no evidence that it is gone.
-	doubts [2]int
-	// counted is what the histograms have of it: an incident is counted once,
-	// whatever the API says later.
-	counted [intervals]observation
+// reads are how far the answers of the API have made a tenant known. Times are
+// starts of requests on our clock, with its monotonic reading: an answer is at
+// least as new.
+type reads struct {
+	readiness   readiness
+	last        time.Time // the last answer that contained its newest incidents
+	lastOnAPI   time.Time // the same on the API's clock
+	lastFull    time.Time
+	lastAttempt time.Time // the last try at a full read
+	knownFrom   time.Time // everything created after it is known; zero: everything
+	truncated   bool      // the last full read was truncated
 }
 
-// observation is what was observed in a histogram.
-type observation struct {
-	done, live bool
-	duration   time.Duration
+// readiness is how much of a tenant is known. All but the last are pending.
+type readiness int
+
+const (
+	unread   readiness = iota // nothing; or nothing of what since has brought within reach
+	partRead                  // the newest incidents, never all of them
+	gap                       // all of them once, but some may have come and gone since
+	complete                  // all of them
+)
+
+// history reports whether an answer that covers so much of the tenant is the
+// first to do so: what it contains was there before.
+func (r *reads) history(isFullRead bool) bool {
+	return r.readiness == unread || isFullRead && r.readiness == partRead
 }
 
-// created is the creation of the incident or, where the API gives no usable
-// time, when this exporter first knew it.
-func (i *incident) created() time.Time {
-	if i.CreatedAt.IsZero() {
-		return i.firstSeen
+// add takes over an answer that covers something.
+func (r *reads) add(resp response, covered *coverage, isFullRead bool) {
+	newer := resp.start.After(r.last)
+	switch {
+	case isFullRead:
+		r.readiness, r.truncated, r.knownFrom = complete, covered.truncated, covered.from
+		if resp.start.After(r.lastFull) {
+			r.lastFull = resp.start
+		}
+		if resp.start.After(r.lastAttempt) {
+			r.lastAttempt = resp.start
+		}
+	case r.last.IsZero():
+		r.knownFrom = covered.from
+	case newer && r.lastOnAPI.Before(covered.from):
+		// Between the last answer and this one, incidents may have come and gone
+		// out of reach: a full read is due.
+		if r.readiness == complete {
+			r.readiness = gap
+		}
+		r.knownFrom, r.lastAttempt = covered.from, time.Time{}
+	case covered.from.Before(r.knownFrom):
+		r.knownFrom = covered.from
 	}
-	return i.CreatedAt
-}
-
-func (i *incident) open() bool {
-	return i.present && config.IsOpen(i.status.meaning)
-}
-
-func (i *incident) remediated() bool {
-	return i.status.meaning == config.Remediated
-}
-
-// recent reports whether the incident was raised in the window that begins at
-// from, or remediated in it.
-func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
-	in := func(t time.Time) bool { return !t.Before(from) && !t.After(now.Add(time.Hour)) }
-	// Without a usable time, only one that is not over is taken for a new one.
-	raised = in(i.created()) && (!i.CreatedAt.IsZero() || !i.remediated())
-	if i.remediated() && i.HasDwell {
-		at, ok := i.RemediatedAt()
-		remediated = in(at) || raised && (!ok || at.After(now))
+	if r.readiness == unread {
+		r.readiness = partRead
 	}
-	return raised, remediated
+	if newer {
+		r.last = resp.start
+		r.lastOnAPI = resp.answer.Date.Add(resp.start.Sub(resp.end))
+	}
 }
 
-// update takes over what the API says now. Times do not change: one that has
-// become unusable is still known.
-func (i *incident) update(told petra.Incident, status *status, keepUser bool) {
-	told.Tenant = petra.Tenant{}
-	if told.CreatedAt.IsZero() {
-		told.CreatedAt = i.CreatedAt
+// widen takes over that since, which was old, has moved back: nothing is known
+// of what that brings within reach.
+func (r *reads) widen(old time.Time) {
+	if r.readiness >= gap {
+		r.readiness, r.knownFrom, r.lastAttempt = unread, old, time.Time{}
 	}
-	if told.OccurredAt.IsZero() {
-		told.OccurredAt = i.OccurredAt
-	}
-	if !keepUser {
-		told.UserPrincipalName = ""
-	}
-	i.Incident, i.status, i.url = told, status, pageURL(told.URL)
-	i.present = true
-	i.missing, i.unreachable = time.Time{}, time.Time{}
 }
 
-// pageURL is the address if a browser can open it, else empty.
-func pageURL(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || labelValue(address) != address {
-		return ""
+// stale reports whether what is known of the tenant is too old to be published.
+// While its own reads are refused, only they count: a truncated organization read
+// does not reach its older incidents.
+func (t *tenant) stale(now time.Time, most time.Duration) bool {
+	basis := t.reads.last
+	if t.refused {
+		basis = t.reads.lastFull
 	}
-	return address
+	return now.Sub(basis) > most
 }
 
-// count observes what has become known of the incident and was not counted
+// markUp remembers how the last request that included the tenant ended.
+func (t *tenant) markUp(up bool) {
+	t.up = &up
+}
+
+// hasHad remembers a status of the tenant, which has a series from then on.
+func (t *tenant) hasHad(st *status) {
+	if !slices.Contains(t.statuses, st) {
+		t.statuses = append(t.statuses, st)
+	}
+}
+
+// upsert takes over what an answer says about one incident. The first answer of a
+// tenant contains history.
+func (t *tenant) upsert(seen sighting, at time.Time, history, keepUser bool) *incident {
+	i := t.incidents[seen.ID]
+	if i == nil {
+		i = &incident{firstSeen: at}
+		if history && !seen.CreatedAt.IsZero() {
+			i.firstSeen = seen.CreatedAt
+		}
+		t.incidents[seen.ID] = i
+	}
+	i.update(seen, keepUser)
+	t.hasHad(seen.status)
+	t.count(i, !history)
+	return i
+}
+
+// count observes what has become known about the incident and was not counted
 // before. Where exemplar is set, the observations carry the incident's ID.
 func (t *tenant) count(i *incident, exemplar bool) {
 	occurred, created := i.OccurredAt, i.CreatedAt
@@ -153,20 +169,4 @@ func (t *tenant) observe(i *incident, kind interval, d time.Duration, exemplar b
 		id = i.ID
 	}
 	t.histograms.of(kind, o.live).observe(o.duration, id)
-}
-
-// stale reports whether what is known of the tenant as a whole is too old to
-// be published. While its own reads are refused, only they count: a truncated organization read
-// does not reach its older incidents.
-func (t *tenant) stale(now time.Time, most time.Duration) bool {
-	basis := t.covered
-	if t.refused {
-		basis = t.whole
-	}
-	return now.Sub(basis) > most
-}
-
-// mark remembers how the last request that was to cover the tenant ended.
-func (t *tenant) mark(up bool) {
-	t.up = &up
 }

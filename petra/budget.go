@@ -60,8 +60,8 @@ func (b *Budget) Take() (done func(), ok bool) {
 	}, true
 }
 
-// Block closes the budget until the given time, as the API asks for. An earlier
-// time than one already set changes nothing.
+// Block closes the budget until the given time, as the API asked. An earlier time
+// than the current one changes nothing.
 func (b *Budget) Block(until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,14 +70,14 @@ func (b *Budget) Block(until time.Time) {
 	}
 }
 
-// Unblock ends a wait: it was another API that asked for it.
+// Unblock ends a wait, because another API asked for it.
 func (b *Budget) Unblock() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.blocked = time.Time{}
 }
 
-// Spent are the ends of the requests that still count, those in flight as if
+// Spent returns the ends of the requests that still count, those in flight as if
 // they ended now, and the end of the wait that the API asked for.
 func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
 	b.mu.Lock()
@@ -87,9 +87,8 @@ func (b *Budget) Spent() (ended []time.Time, blocked time.Time) {
 	return append(ended, slices.Repeat([]time.Time{now}, b.inFlight)...), b.blocked
 }
 
-// Restore takes over what another process has spent, as [Budget.Spent] told.
-// Its times get the monotonic reading that they lack, so that a wall clock that
-// is set later changes nothing.
+// Restore applies what [Budget.Spent] of another process returned. The times get a
+// monotonic reading, so that setting the wall clock later changes nothing.
 func (b *Budget) Restore(ended []time.Time, blocked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +109,7 @@ type BudgetState struct {
 	Blocked   time.Time // end of the wait that the API asked for; zero while open
 }
 
-// State says what the budget allows at now.
+// State returns what the budget allows at now.
 func (b *Budget) State(now time.Time) BudgetState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,8 +120,8 @@ func (b *Budget) State(now time.Time) BudgetState {
 	return s
 }
 
-// FreeAt says when n requests will be free if none is spent meanwhile: now, or
-// later. Where that waits for a request in flight to end, known is false.
+// FreeAt returns when n requests will be free if none is spent meanwhile: now, or
+// later. If that depends on a request in flight, known is false.
 func (b *Budget) FreeAt(now time.Time, n int) (at time.Time, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

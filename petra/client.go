@@ -43,14 +43,14 @@ type Request struct {
 	Err      error // nil where the answer was good
 }
 
-// ClientConfig says where the API is and how it is asked.
+// ClientConfig says where the API is and how to call it.
 type ClientConfig struct {
 	// URL is the API's base, such as https://api.petrasecurity.com.
 	URL *url.URL
 	// HTTP has the TLS and proxy settings; nothing else of it is used. Redirects
 	// are never followed, and Key authenticates.
 	HTTP config.HTTPClientConfig
-	// Key is read anew for each request, so that a rotated file is found.
+	// Key is read again for each request, so that a rotated file takes effect.
 	Key config.SecretReader
 	// Timeout bounds one request, its body included.
 	Timeout time.Duration
@@ -59,19 +59,19 @@ type ClientConfig struct {
 	// Budgets has a budget for each route. They outlive the client: a new
 	// configuration does not forget what the old one spent.
 	Budgets map[Route]*Budget
-	// Observe, if set, is told of each request after it has ended.
+	// Observe, if set, is called with each request after it has ended.
 	Observe func(Request)
 }
 
-// Client asks the Petra API. It is safe for concurrent use.
+// Client calls the Petra API. It is safe for concurrent use.
 type Client struct {
 	cfg       ClientConfig
 	transport http.RoundTripper // follows no redirect
 	proxy     func(*http.Request) (*url.URL, error)
 }
 
-// NewClient returns a client, or an error where a TLS or proxy setting is
-// unusable. It sends nothing and reads no key.
+// NewClient returns a client, or an error if a TLS or proxy setting is unusable.
+// It sends nothing and reads no key.
 func NewClient(cfg ClientConfig, opts ...config.HTTPClientOption) (*Client, error) {
 	// On a connection that is used twice, net/http may send a request twice,
 	// which the API counts and the budget would not; HTTP/2 resends too.
@@ -95,15 +95,15 @@ func (c *Client) CheckKey(ctx context.Context) error {
 type IncidentsQuery struct {
 	// TenantID is a Petra or Microsoft tenant ID; empty means the whole organization.
 	TenantID string
-	// Since leaves out what was created before it; zero means no bound.
+	// Since excludes incidents created before it; zero means no bound.
 	Since time.Time
 }
 
 // Incidents reads the newest incidents of a tenant or of the organization, at
-// most [MaxIncidents]. It returns [ErrNoBudget] or [ErrKey] where nothing was
-// sent, a [StatusError], [ErrUndecodable], [ErrTooLarge], [ErrProxy], or the
-// error of the transport or of ctx; [Kind] says which. An answer of which no
-// element could be used is returned beside ErrUndecodable.
+// most [MaxIncidents]. It returns [ErrNoBudget] or [ErrKey] if nothing was sent, a
+// [StatusError], [ErrUndecodable], [ErrTooLarge], [ErrProxy], or the error of the
+// transport or of ctx; [Kind] classifies them. An answer without a usable element
+// is returned together with ErrUndecodable.
 func (c *Client) Incidents(ctx context.Context, q IncidentsQuery) (*Incidents, error) {
 	query := url.Values{"limit": {strconv.Itoa(MaxIncidents)}}
 	if q.TenantID != "" {
@@ -157,14 +157,14 @@ func (c *Client) get(ctx context.Context, route Route, query url.Values, decode 
 	request := Request{Route: route}
 	err = c.send(ctx, &request, query, key, decode)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no whole answer within %s: %w", c.cfg.Timeout, err)
+		err = fmt.Errorf("no complete answer within %s: %w", c.cfg.Timeout, err)
 	}
 	request.Duration, request.Err = time.Since(start), err
 	c.observe(request)
 	return err
 }
 
-// send makes the request, and notes what the head of its answer says.
+// send makes the request, and records the status and headers of its answer.
 func (c *Client) send(ctx context.Context, request *Request, query url.Values, key string, decode func([]byte, time.Time) error) (err error) {
 	target := c.cfg.URL.JoinPath("v1", string(request.Route))
 	target.RawQuery = query.Encode()
@@ -216,8 +216,8 @@ func (c *Client) send(ctx context.Context, request *Request, query url.Values, k
 	return decode(content, apiClock(resp))
 }
 
-// key returns the API key, or ErrKey: a header must be neither empty nor
-// broken by what stands in a file.
+// key returns the API key, or ErrKey: the header must be neither empty nor broken
+// by the content of a file.
 func (c *Client) key(ctx context.Context) (string, error) {
 	if c.cfg.Key == nil {
 		return "", ErrKey
@@ -231,13 +231,13 @@ func (c *Client) key(ctx context.Context) (string, error) {
 	}
 	for _, r := range key {
 		if r <= ' ' || r > '~' {
-			return "", fmt.Errorf("%w: %s holds a space, a line break or another character that no key has", ErrKey, c.cfg.Key.Description())
+			return "", fmt.Errorf("%w: %s contains a space, a line break or another character that no key has", ErrKey, c.cfg.Key.Description())
 		}
 	}
 	return key, nil
 }
 
-// proxyOf is the proxy that a request goes through, nil for none.
+// proxyOf returns the proxy that a request goes through, nil for none.
 func (c *Client) proxyOf(req *http.Request) *url.URL {
 	if c.proxy == nil {
 		return nil
@@ -249,7 +249,7 @@ func (c *Client) proxyOf(req *http.Request) *url.URL {
 	return proxy
 }
 
-// proxySecrets are what a request tells its proxy, which may echo it.
+// proxySecrets are the secrets sent to the proxy, which may echo them.
 func proxySecrets(proxy *url.URL) []string {
 	if proxy == nil {
 		return nil
@@ -267,7 +267,7 @@ func (c *Client) observe(r Request) {
 	}
 }
 
-// apiClock is the answer's Date, else our clock.
+// apiClock returns the answer's Date, or our clock if there is none.
 func apiClock(resp *http.Response) time.Time {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		return date

@@ -1,5 +1,5 @@
 // Package petra is a typed client of the Petra Security API: its two routes,
-// tolerant decoding, typed errors and the request budget. It knows nothing of
+// tolerant decoding, typed errors and the request budget. It contains no
 // Prometheus metrics about incidents.
 //
 // The facts of the API come from the vendor's public reference: incidents are

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The failures that a caller tells apart with [errors.Is]; [Kind] tells all apart.
+// The failures that a caller distinguishes with [errors.Is]; [Kind] classifies all.
 var (
 	// ErrUnauthorized: the API answered 401; the key is missing, wrong or deleted.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -63,7 +63,7 @@ func (e *StatusError) Error() string {
 	return text
 }
 
-// Is reports whether the status is of the kind that target stands for.
+// Is reports whether target stands for the status.
 func (e *StatusError) Is(target error) bool {
 	switch target {
 	case ErrUnauthorized:
@@ -80,8 +80,8 @@ func (e *StatusError) Is(target error) bool {
 	return false
 }
 
-// plainError leaves out what differs each time, the local port, and says what
-// an end of file means.
+// plainError removes what differs each time, the local port, and explains an
+// unexpected end of file.
 func plainError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("the connection ended without an answer: %w", err)

@@ -127,8 +127,8 @@ func checkIncidents(t *testing.T, body []byte) *petra.Incidents {
 	if len(answer.Incidents)+lost != answer.Received || isList && answer.Received != elements {
 		t.Errorf("%d accepted and %d rejected of %d received, in a list of %d", len(answer.Incidents), lost, answer.Received, elements)
 	}
-	if answer.Full() != (answer.Received >= petra.MaxIncidents) {
-		t.Errorf("%d received, but full is %t", answer.Received, answer.Full())
+	if answer.Truncated() != (answer.Received >= petra.MaxIncidents) {
+		t.Errorf("%d received, but full is %t", answer.Received, answer.Truncated())
 	}
 	for _, i := range answer.Incidents {
 		checkIncident(t, i)

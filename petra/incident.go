@@ -13,7 +13,7 @@ import (
 	"unicode"
 )
 
-// MaxIncidents is the most incidents that the API puts into one answer.
+// MaxIncidents is the maximum number of incidents in one answer of the API.
 const MaxIncidents = 500
 
 // MaxIDLength is the longest incident or tenant ID that is used, in characters.
@@ -22,12 +22,12 @@ const MaxIDLength = 128
 // maxDwell is the longest dwell time that is believed.
 const maxDwell = 100 * 365 * 24 * time.Hour
 
-// Incident is one incident as the API tells it.
+// Incident is one incident as the API returns it.
 type Incident struct {
 	ID  string
 	URL string
 	// CreatedAt is when the incident was raised, OccurredAt when the compromise
-	// happened. Either is zero where the API gave no usable time.
+	// happened. Either is zero if the API gave no usable time.
 	CreatedAt, OccurredAt time.Time
 	// RemediationStatus is of an open set: only REMEDIATED is documented.
 	RemediationStatus string
@@ -42,8 +42,8 @@ type Incident struct {
 	UserPrincipalName string
 }
 
-// RemediatedAt is when the compromise ended; ok is false where the API gave no
-// usable time for it.
+// RemediatedAt is when the compromise ended; ok is false if the API gave no usable
+// time for it.
 func (i *Incident) RemediatedAt() (at time.Time, ok bool) {
 	if !i.HasDwell || i.OccurredAt.IsZero() {
 		return time.Time{}, false
@@ -73,10 +73,10 @@ func Reasons(route Route) []Reason {
 	return []Reason{NoID, BadTime, BadDwell, WrongTenant, BadJSON}
 }
 
-// Rejection is one thing in an answer that could not be used.
+// Rejection is one element or field of an answer that could not be used.
 type Rejection struct {
 	Reason Reason
-	// Key is the incident's ID or, where it has none and for tenants, a digest of
+	// Key is the incident's ID or, if it has none and for tenants, a digest of
 	// the element.
 	Key string
 }
@@ -89,9 +89,9 @@ type Incidents struct {
 	Date      time.Time // the API's clock when it answered, else ours
 }
 
-// Unassigned has the elements that belong to no incident and tenant: without a
-// usable ID or tenant, or no objects. An incident that the answer seems to lack
-// may be one of these.
+// Unassigned returns the elements that belong to no incident and tenant: they have
+// no usable ID or tenant, or are not objects. An incident that seems to be missing
+// from the answer may be one of these.
 func (a *Incidents) Unassigned() (elements []Rejection) {
 	for _, r := range a.Rejected {
 		if r.Reason == NoID || r.Reason == WrongTenant || r.Reason == BadJSON {
@@ -101,15 +101,15 @@ func (a *Incidents) Unassigned() (elements []Rejection) {
 	return elements
 }
 
-// Full reports whether the answer holds as many incidents as the API gives at
+// Truncated reports whether the answer has as many incidents as the API gives at
 // most, so that older ones may be missing.
-func (a *Incidents) Full() bool {
+func (a *Incidents) Truncated() bool {
 	return a.Received >= MaxIncidents
 }
 
 // Oldest is the earliest creation time in the answer, whatever its order: the
-// answer misses nothing that was created after it. It is zero where no incident
-// has a usable one.
+// answer contains everything created after it. It is zero if no incident has a
+// usable one.
 func (a *Incidents) Oldest() (oldest time.Time) {
 	for _, i := range a.Incidents {
 		if !i.CreatedAt.IsZero() && (oldest.IsZero() || i.CreatedAt.Before(oldest)) {
@@ -119,7 +119,7 @@ func (a *Incidents) Oldest() (oldest time.Time) {
 	return oldest
 }
 
-// NewestFirst reports whether the answer has the documented order.
+// NewestFirst reports whether the answer is in the documented order.
 func (a *Incidents) NewestFirst() bool {
 	last := time.Time{}
 	for _, i := range a.Incidents {
@@ -148,13 +148,14 @@ type wireIncident struct {
 	} `json:"user"`
 }
 
-// maxElements is how many elements of an answer are decoded: four times what the
-// API sends at most. The rest counts as one element that could not be assigned.
+// maxElements is how many elements of an answer are decoded: four times the
+// maximum that the API sends. The rest counts as one element that could not be
+// assigned.
 const maxElements = 4 * MaxIncidents
 
-// decodeIncidents reads an answer. What has the wrong type is left at its zero
-// value, so that a bad incident never costs the others. Where no element can be
-// assigned, it returns the answer beside the error. date is the API's clock.
+// decodeIncidents reads an answer. A field of the wrong type keeps its zero value,
+// so that a bad incident never costs the others. If no element can be assigned, it
+// returns the answer together with the error. date is the API's clock.
 func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 	var wire struct {
 		Incidents elements `json:"incidents"`
@@ -340,7 +341,7 @@ func digest(raw json.RawMessage) string {
 // undecodable hides the value that encoding/json puts into a type error.
 func undecodable(err error) error {
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType {
-		return fmt.Errorf("%w: no object of the documented form", ErrUndecodable)
+		return fmt.Errorf("%w: not an object of the documented form", ErrUndecodable)
 	}
 	return fmt.Errorf("%w: %w", ErrUndecodable, err)
 }

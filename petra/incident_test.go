@@ -136,8 +136,8 @@ func TestDocumentedResponse(t *testing.T) {
 			if !slices.Equal(got.Incidents, want) {
 				t.Errorf("got  %+v\nwant %+v", got.Incidents, want)
 			}
-			if len(got.Rejected) != 0 || got.Received != 4 || got.Full() || !got.Oldest().Equal(want[3].CreatedAt) {
-				t.Errorf("rejected %v, received %d, full %t, oldest %v", got.Rejected, got.Received, got.Full(), got.Oldest())
+			if len(got.Rejected) != 0 || got.Received != 4 || got.Truncated() || !got.Oldest().Equal(want[3].CreatedAt) {
+				t.Errorf("rejected %v, received %d, full %t, oldest %v", got.Rejected, got.Received, got.Truncated(), got.Oldest())
 			}
 			var dwell, detection time.Duration
 			for _, i := range got.Incidents {
@@ -483,7 +483,7 @@ func TestEmptyListIsGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Incidents) != 0 || got.Received != 0 || got.Full() || !got.Oldest().IsZero() || !got.Date.Equal(apiDate) {
+	if len(got.Incidents) != 0 || got.Received != 0 || got.Truncated() || !got.Oldest().IsZero() || !got.Date.Equal(apiDate) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -496,8 +496,8 @@ func TestFull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Received != n || got.Full() != full || len(got.Incidents) != 1 || len(got.Rejected) != n-1 {
-			t.Errorf("of %d: received %d, full %t, %d usable, %d rejected", n, got.Received, got.Full(), len(got.Incidents), len(got.Rejected))
+		if got.Received != n || got.Truncated() != full || len(got.Incidents) != 1 || len(got.Rejected) != n-1 {
+			t.Errorf("of %d: received %d, full %t, %d usable, %d rejected", n, got.Received, got.Truncated(), len(got.Incidents), len(got.Rejected))
 		}
 	}
 }
@@ -510,8 +510,8 @@ func TestTooManyElements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Received != 2002 || len(got.Incidents) != 2000 || len(got.Unassigned()) != 1 || !got.Full() {
-		t.Errorf("received %d, %d usable, %v unassigned, full %t", got.Received, len(got.Incidents), got.Unassigned(), got.Full())
+	if got.Received != 2002 || len(got.Incidents) != 2000 || len(got.Unassigned()) != 1 || !got.Truncated() {
+		t.Errorf("received %d, %d usable, %v unassigned, full %t", got.Received, len(got.Incidents), got.Unassigned(), got.Truncated())
 	}
 }
 

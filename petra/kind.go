@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// The kinds of failure that [Kind] tells apart; that of a status other than 200
+// The kinds of failure that [Kind] distinguishes; that of a status other than 200
 // is "status" and the code.
 const (
 	KindKey         = "key"         // there is no usable API key
@@ -21,16 +21,16 @@ const (
 	KindDial        = "dial"        // there is no connection to it
 	KindProxy       = "proxy"       // the proxy is not reached, or does not connect
 	KindTLS         = "tls"         // the handshake fails
-	KindTimeout     = "timeout"     // there is no whole answer in time
+	KindTimeout     = "timeout"     // there is no complete answer in time
 	KindConnection  = "connection"  // the connection ends, or what comes is not HTTP
 	KindRedirect    = "redirect"    // the answer leads elsewhere
 	KindUndecodable = "undecodable" // the answer is not what the API documents
 	KindTooLarge    = "too_large"   // the answer is larger than MaxAnswerBytes
 )
 
-// Kind says of which kind the error of a request is; it is empty for nil. It
-// goes by the types of errors: their texts differ from request to request,
-// since they name ports, addresses and times.
+// Kind classifies the error of a request; it is empty for nil. It goes by the
+// types of errors: their texts differ from request to request, since they contain
+// ports, addresses and times.
 func Kind(err error) string {
 	if err == nil {
 		return ""

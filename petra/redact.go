@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// secretMark stands where a secret stood.
+// secretMark replaces a secret.
 const secretMark = "<secret>"
 
 // shortestPart is how much of a key is taken for a part of it, in bytes.
@@ -67,8 +67,8 @@ func (e *rewordedError) Error() string { return e.text }
 
 func (e *rewordedError) Unwrap() error { return e.error }
 
-// redactError takes secrets out of an error's text: net/http repeats what it
-// could not read of an answer.
+// redactError removes secrets from an error's text: net/http repeats the part of an
+// answer that it could not parse.
 func redactError(err error, secrets []string) error {
 	if err == nil {
 		return nil

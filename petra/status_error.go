@@ -12,8 +12,8 @@ import (
 	"unicode"
 )
 
-// The wait after a 429, or a 503 that names one: MaxWait is the longest that is
-// believed, defaultWait is for a 429 that names none.
+// The wait after a 429, or a 503 that names one: MaxWait is the longest wait that is
+// honored, defaultWait applies to a 429 that names none.
 const (
 	MaxWait     = 10 * time.Minute
 	defaultWait = time.Minute
@@ -24,7 +24,7 @@ const (
 	maxErrorShown = 200      // characters of it that are kept
 )
 
-// newStatusError is what the head of an answer says.
+// newStatusError returns the error for the status and headers of an answer.
 func newStatusError(resp *http.Response) *StatusError {
 	e := &StatusError{Code: resp.StatusCode}
 	switch e.Code {
@@ -39,8 +39,8 @@ func newStatusError(resp *http.Response) *StatusError {
 	return e
 }
 
-// readBody adds the start of the body, in which the API may echo the key. One
-// that breaks off still says something.
+// readBody adds the start of the body, in which the API may echo the key. An
+// incomplete body is used too.
 func (e *StatusError) readBody(body io.Reader, secrets []string) {
 	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	e.Body = errorText(string(content), secrets)
@@ -50,8 +50,8 @@ func (e *StatusError) readBody(body io.Reader, secrets []string) {
 // or HTML.
 var mailAddress = regexp.MustCompile(`(?i)[\p{L}\p{N}.!#$%'*+^_{|}~-]+(?:@|%40|\\+u0040|&#0*64;|&#x0*40;)[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`)
 
-// errorText is what a person is shown of an error's body. Secrets and addresses
-// are taken out before the text is cut: half a key would not be found.
+// errorText is the part of an error's body that a person is shown. Secrets and
+// addresses are removed before the text is shortened: half a key would not be found.
 func errorText(text string, secrets []string) string {
 	text = mailAddress.ReplaceAllString(redact(text, secrets), "<address>")
 	text = strings.Map(func(r rune) rune {
@@ -67,8 +67,8 @@ func errorText(text string, secrets []string) string {
 	return text
 }
 
-// askedWait is the wait that an answer names, rounded up to whole seconds; 0 where
-// it names none that lies ahead.
+// askedWait is the wait that an answer names, rounded up to whole seconds; 0 if it
+// names none in the future.
 func askedWait(h http.Header, now time.Time) time.Duration {
 	for _, name := range []string{"Retry-After-public-api", "Retry-After"} {
 		value := strings.TrimSpace(h.Get(name))
@@ -82,7 +82,7 @@ func askedWait(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// wholeSeconds rounds up, and cuts what a duration cannot hold.
+// wholeSeconds rounds up, and limits what a duration cannot represent.
 func wholeSeconds(seconds float64) time.Duration {
 	return time.Duration(math.Ceil(min(seconds, math.MaxInt32))) * time.Second
 }

@@ -58,10 +58,10 @@ type Tenants struct {
 	Rejected []Rejection
 }
 
-// decodeTenants reads the whole list. One whose length is not what it says of
-// itself is an error: a tenant that is cut off must not look removed. A tenant
-// that is listed twice counts once. Where no element can be used, it returns the
-// list beside the error. date is the API's clock.
+// decodeTenants reads the whole list. A list whose length differs from its
+// totalTenants is an error: a missing tenant must not look removed. A tenant that
+// is listed twice counts once. If no element can be used, it returns the list
+// together with the error. date is the API's clock.
 func decodeTenants(body []byte, date time.Time) (*Tenants, error) {
 	var wire struct {
 		TotalTenants *int     `json:"totalTenants"`

@@ -125,7 +125,7 @@ func parseTime(text string, otherwise time.Time) (time.Time, error) {
 	if unix, err := strconv.ParseFloat(text, 64); err == nil && unix >= 0 && unix < latest {
 		return time.UnixMilli(int64(unix * 1000)), nil
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds", text)
+	return time.Time{}, fmt.Errorf("%q is not a time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds", text)
 }
 
 // parseLabels are the labels that a scrape would add.
@@ -137,25 +137,25 @@ func parseLabels(texts []string) (labels []*dto.LabelPair, err error) {
 		case !found || value == "":
 			return nil, fmt.Errorf("--label: %q must be NAME=VALUE, such as job=petra", text)
 		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, model.ReservedLabelPrefix):
-			return nil, fmt.Errorf("--label: %q is no name of a label", name)
+			return nil, fmt.Errorf("--label: %q is not a valid label name", name)
 		case slices.Contains(own, name):
-			return nil, fmt.Errorf("--label: %q is a label of the exporter's own; choose another name", name)
+			return nil, fmt.Errorf("--label: %q is a label that the exporter sets; choose another name", name)
 		case slices.ContainsFunc(labels, func(l *dto.LabelPair) bool { return l.GetName() == name }):
 			return nil, fmt.Errorf("--label: %q is given twice; keep one", name)
 		}
 		if !utf8.ValidString(value) {
-			return nil, fmt.Errorf("--label: the value of %q is no UTF-8", name)
+			return nil, fmt.Errorf("--label: the value of %q is not valid UTF-8", name)
 		}
 		labels = append(labels, &dto.LabelPair{Name: &name, Value: &value})
 	}
 	return labels, nil
 }
 
-// Run reads every tenant whole and writes what would have been scraped, as
-// OpenMetrics with timestamps. The collector has its configuration and does not
-// run; ctx is its own. The file is there whole, or not at all.
+// Run reads every tenant in full and writes what would have been scraped, as
+// OpenMetrics with timestamps. The collector is configured and does not run; ctx is
+// its own. The file is complete, or does not exist.
 func Run(ctx context.Context, logger log.Logger, c *collector.Collector, o Options) error {
-	begun := time.Now() // what happens from now on, the first answers do not tell
+	begun := time.Now() // the first answers do not contain what happens from now on
 	plan, err := o.plan(begun)
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func Run(ctx context.Context, logger log.Logger, c *collector.Collector, o Optio
 	defer out.discard()
 	for _, name := range []string{"job", "instance"} {
 		if !slices.ContainsFunc(plan.labels, func(l *dto.LabelPair) bool { return l.GetName() == name }) {
-			level.Warn(logger).Log("msg", "without the labels of your scrape, the series do not continue in the scraped ones", "missing", "--label="+name+"=...")
+			level.Warn(logger).Log("msg", "backfilled series do not continue in scraped ones without the labels of your scrape", "missing", "--label="+name+"=...")
 		}
 	}
 	p := &progress{logger: logger, what: "reading tenants"}
@@ -193,13 +193,13 @@ func write(ctx context.Context, logger log.Logger, o Options, h *history, file *
 	level.Info(logger).Log("msg", "writing", "file", o.Output, "size", formatSize(size.bytes), "samples", size.samples,
 		"start", rfc3339(h.time(0)), "end", rfc3339(h.time(h.steps-1)), "step", o.Step)
 	if size.bytes > maxBytes && !o.Force {
-		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or say --force", formatSize(size.bytes), formatSize(maxBytes))
+		return fmt.Errorf("--output: %s would be written, more than %s; choose a longer --step, a later --start or fewer of --metric, or set --force", formatSize(size.bytes), formatSize(maxBytes))
 	}
 	p := &progress{logger: logger, what: "writing"}
 	if err := file.write(ctx, h.write, size.bytes, p); err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	level.Info(logger).Log("msg", "written; make blocks of it with promtool tsdb create-blocks-from openmetrics", "file", o.Output)
+	level.Info(logger).Log("msg", "written; create blocks from it with promtool tsdb create-blocks-from openmetrics", "file", o.Output)
 	return nil
 }
 

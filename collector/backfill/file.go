@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// besideFile is a file that gets its name once it is whole. Unlike a file of
-// atomicwriter, it can be given up.
+// besideFile is a temporary file that is renamed once it is complete. Unlike a file
+// of atomicwriter, it can be discarded.
 type besideFile struct {
 	*os.File
 	path string
@@ -27,7 +27,7 @@ type besideFile struct {
 // be written is found at once.
 func createBeside(path string) (*besideFile, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file; name another", path)
+		return nil, fmt.Errorf("%s is not a regular file; name another", path)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (f *besideFile) discard() {
 	_ = os.Remove(f.Name())
 }
 
-// watchedWriter tells how far the file is, and ends with ctx.
+// watchedWriter reports the progress of the file, and ends with ctx.
 type watchedWriter struct {
 	ctx      context.Context
 	file     *os.File
@@ -92,7 +92,7 @@ type sampleWriter struct {
 	header  []byte // of the family, until its first sample
 }
 
-// organization read begins a family. One without samples has no header.
+// head begins a family. One without samples has no header.
 func (w *sampleWriter) head(family *dto.MetricFamily) error {
 	var header bytes.Buffer
 	_, err := expfmt.MetricFamilyToOpenMetrics(&header, family)

@@ -7,17 +7,17 @@ import (
 	"github.com/go-kit/log/level"
 )
 
-// progressEvery is how often the log tells of progress.
+// progressEvery is how often the log reports progress.
 const progressEvery = time.Minute
 
-// progress logs how far a long task is.
+// progress logs the progress of a long task.
 type progress struct {
 	logger log.Logger
 	what   string
-	told   time.Time // when the log last did; of what is done within a minute, it does not
+	told   time.Time // when progress was last logged; a task of less than a minute logs none
 }
 
-// at tells how much of all is done, and how long the rest will take.
+// at reports how much is done, and how long the rest will take.
 func (p *progress) at(done, total int64, left time.Duration) {
 	left = left.Round(time.Second)
 	if time.Since(p.told) >= progressEvery && (left >= progressEvery || !p.told.IsZero()) {

@@ -104,11 +104,11 @@ func TestBackfillFaults(t *testing.T) {
 		"organization reads fail":           {faults: []petratest.Fault{{Kind: petratest.HTML, Match: petratest.IsOrgRead}}, err: "incidents cannot be read: undecodable answer", most: time.Hour},
 		"all reads of tenants fail":         {faults: []petratest.Fault{{Kind: petratest.Status502, Match: petratest.IsFullRead}}, err: "of 4 tenants, 4 cannot be read; last, tenant T03: status 502", most: time.Hour},
 		"an outage":                         {faults: []petratest.Fault{{Kind: petratest.Cut, Match: petratest.IsFullRead, Times: 10}}, most: 20 * time.Minute},
-		"one tenant is refused":             {faults: []petratest.Fault{{Kind: petratest.Status403, Match: of("T02")}}, log: `msg="tenant cannot be read, and is left out" tenant_id=T02`, without: "T02", most: 2 * time.Minute},
+		"one tenant is refused":             {faults: []petratest.Fault{{Kind: petratest.Status403, Match: of("T02")}}, log: `msg="tenant cannot be read and is left out" tenant_id=T02`, without: "T02", most: 2 * time.Minute},
 		"one tenant fails for long":         {faults: []petratest.Fault{{Kind: petratest.Status500, Match: of("T02"), Times: 3}}, most: 10 * time.Minute},
 		"the key is refused":                {faults: []petratest.Fault{{Kind: petratest.Status401}}, err: "the tenants cannot be listed: status 401 Unauthorized", most: time.Second},
 		"the key is deleted":                {faults: []petratest.Fault{{Kind: petratest.Status401, Match: of("T02")}}, err: "status 401 Unauthorized", most: 2 * time.Minute},
-		"a mistyped tenant":                 {yaml: "tenants: [{id: T01}, {id: Nobody}]", log: `msg="tenant cannot be read, and is left out" tenant_id=Nobody`, without: "Nobody", most: 2 * time.Minute},
+		"a mistyped tenant":                 {yaml: "tenants: [{id: T01}, {id: Nobody}]", log: `msg="tenant cannot be read and is left out" tenant_id=Nobody`, without: "Nobody", most: 2 * time.Minute},
 		"none but mistyped":                 {yaml: "tenants: [{id: Nobody}]", err: "no tenant could be read", most: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestBackfillTruncated(t *testing.T) {
 		if value, ok := past.at(`petra_incidents_raised_total{tenant_id="T00"}`, first); !ok || value != 0 {
 			t.Errorf("at %s: %v, there: %t", first, value, ok)
 		}
-		if value, _ := past.at(`petra_incidents_raised_total{tenant_id="T00"}`, epochNoon); value != 500 || b.log.lines("begins with the oldest of them") != 1 {
+		if value, _ := past.at(`petra_incidents_raised_total{tenant_id="T00"}`, epochNoon); value != 500 || b.log.lines("begins with the oldest of those") != 1 {
 			t.Errorf("at last %v; the log:\n%s", value, b.log)
 		}
 	})
@@ -184,7 +184,7 @@ func TestBackfillInterrupted(t *testing.T) {
 // interrupted while it is written leaves nothing behind.
 func TestBackfillTooLarge(t *testing.T) {
 	for force, want := range map[bool]string{
-		false: " GB would be written, more than 10.0 GB; choose a longer --step, a later --start or fewer of --metric, or say --force",
+		false: " GB would be written, more than 10.0 GB; choose a longer --step, a later --start or fewer of --metric, or set --force",
 		true:  "interrupted",
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -217,9 +217,9 @@ func TestBackfillOptions(t *testing.T) {
 		want   string
 	}{
 		{func(o *backfill.Options) { o.Output = "" }, "--output: must name a file, such as history.om"},
-		{func(o *backfill.Options) { o.Start = "yesterday" }, `--start: "yesterday" is no time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds`},
-		{func(o *backfill.Options) { o.End = "2026-02-30" }, `--end: "2026-02-30" is no time; give `},
-		{func(o *backfill.Options) { o.End = "1767225600000" }, `--end: "1767225600000" is no time; give `},
+		{func(o *backfill.Options) { o.Start = "yesterday" }, `--start: "yesterday" is not a time; give a date (2026-01-31, UTC), a time with its zone (2026-01-31T12:00:00Z) or Unix seconds`},
+		{func(o *backfill.Options) { o.End = "2026-02-30" }, `--end: "2026-02-30" is not a time; give `},
+		{func(o *backfill.Options) { o.End = "1767225600000" }, `--end: "1767225600000" is not a time; give `},
 		{func(o *backfill.Options) { o.End = "2199-01-01" }, "--end: 2199-01-01 lies in the future; leave it out for now"},
 		{func(o *backfill.Options) { o.Start, o.End = "2025-02-01", "2025-01-01" }, "--start: 2025-02-01 is not before the end, 2025-01-01T00:00:00Z"},
 		{func(o *backfill.Options) { o.Start, o.End = "2025-01-01", "2025-01-01" }, "--start: 2025-01-01 is not before the end, 2025-01-01T00:00:00Z"},
@@ -232,11 +232,11 @@ func TestBackfillOptions(t *testing.T) {
 		{func(o *backfill.Options) { o.RequestsPerMinute = 0 }, "--requests-per-minute: 0 must be at least 1"},
 		{func(o *backfill.Options) { o.Metrics = []string{"closed"} }, `--metric: "closed" must be one of raised, incidents, open, dwell, detection, remediation`},
 		{func(o *backfill.Options) { o.Labels = []string{"job"} }, `--label: "job" must be NAME=VALUE, such as job=petra`},
-		{func(o *backfill.Options) { o.Labels = []string{"a-b=c"} }, `--label: "a-b" is no name of a label`},
-		{func(o *backfill.Options) { o.Labels = []string{"__name__=c"} }, `--label: "__name__" is no name of a label`},
-		{func(o *backfill.Options) { o.Labels = []string{"tenant_id=c"} }, `--label: "tenant_id" is a label of the exporter's own; choose another name`},
+		{func(o *backfill.Options) { o.Labels = []string{"a-b=c"} }, `--label: "a-b" is not a valid label name`},
+		{func(o *backfill.Options) { o.Labels = []string{"__name__=c"} }, `--label: "__name__" is not a valid label name`},
+		{func(o *backfill.Options) { o.Labels = []string{"tenant_id=c"} }, `--label: "tenant_id" is a label that the exporter sets; choose another name`},
 		{func(o *backfill.Options) { o.Labels = []string{"job=a", "job=b"} }, `--label: "job" is given twice; keep one`},
-		{func(o *backfill.Options) { o.Labels = []string{"job=\xff"} }, `--label: the value of "job" is no UTF-8`},
+		{func(o *backfill.Options) { o.Labels = []string{"job=\xff"} }, `--label: the value of "job" is not valid UTF-8`},
 	} {
 		o := backfill.Options{Output: "history.om", Step: "1h", Metrics: []string{"raised"}, Labels: []string{"job=petra"}, RequestsPerMinute: 4}
 		if err := o.Validate(); err != nil {
@@ -263,9 +263,9 @@ func TestBackfillOutput(t *testing.T) {
 	for name, c := range map[string]struct{ output, want string }{
 		"no folder": {filepath.Join(dir, "missing", "history.om"), "no such file or directory"},
 		"in a file": {filepath.Join(file, "history.om"), "not a directory"},
-		"a folder":  {filepath.Join(dir, "folder"), "is no regular file; name another"},
-		"a link":    {link, "is no regular file; name another"},
-		"a device":  {"/dev/full", "/dev/full is no regular file; name another"},
+		"a folder":  {filepath.Join(dir, "folder"), "is not a regular file; name another"},
+		"a link":    {link, "is not a regular file; name another"},
+		"a device":  {"/dev/full", "/dev/full is not a regular file; name another"},
 		"read-only": {"/proc/history.om", "/proc/"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package config reads the configuration, and says of a bad one where it is bad.
+// Package config reads the configuration; its errors name the file, line and key.
 package config
 
 import (
@@ -23,7 +23,7 @@ type Config struct {
 	// Tenants are Petra or Microsoft tenant IDs; empty means every tenant of
 	// the organization.
 	Tenants []string
-	// Since leaves out incidents created before it; zero means all history.
+	// Since excludes incidents created before it; zero means all history.
 	Since time.Time
 	// The three lists of remediation statuses, compared without case. A status
 	// in none of them is open.
@@ -45,7 +45,7 @@ type Config struct {
 	OpenIncidentUser bool
 }
 
-// API says where the API is and how it is asked.
+// API says where the API is and how to call it.
 type API struct {
 	URL               *url.URL
 	RequestsPerMinute int
@@ -161,7 +161,7 @@ func (c *Config) Warnings() (texts []string) {
 	return texts
 }
 
-// Plain reports whether the tenants are few enough to read each whole at every
+// Plain reports whether the tenants are few enough to read each in full at every
 // scrape.
 func (c *Config) Plain() bool {
 	return len(c.Tenants) > 0 && 5*len(c.Tenants) <= c.API.RequestsPerMinute
@@ -201,7 +201,7 @@ var errTwice = errors.New("is there twice")
 func (c *Config) addTenant(id string) error {
 	switch {
 	case id == "" || strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }):
-		return fmt.Errorf("%q is no Petra or Microsoft tenant ID", id)
+		return fmt.Errorf("%q is not a Petra or Microsoft tenant ID", id)
 	case len([]rune(id)) > petra.MaxIDLength:
 		return fmt.Errorf("an ID of %d characters is longer than %d", len([]rune(id)), petra.MaxIDLength)
 	case slices.ContainsFunc(c.Tenants, func(other string) bool { return TenantKey(other) == TenantKey(id) }):
@@ -231,8 +231,8 @@ var uuid = regexp.MustCompile(`^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 // IsMicrosoftID reports whether a configured ID looks like one of Microsoft's.
 func IsMicrosoftID(id string) bool { return uuid.MatchString(id) }
 
-// TenantKey folds the case of Microsoft IDs, which are compared without it;
-// Petra's own tell ZZk90t from zzk90t.
+// TenantKey folds the case of Microsoft IDs, which are compared without it; Petra
+// IDs are case-sensitive.
 func TenantKey(id string) string {
 	if IsMicrosoftID(id) {
 		return strings.ToLower(id)

@@ -93,9 +93,9 @@ func (a *API) read(n *yaml.Node, dir string) error {
 	case err != nil:
 		return err
 	case proxy.ProxyFromEnvironment && (proxy.ProxyURL.URL != nil || proxy.NoProxy != ""):
-		return &keyError{lineOf(n, "proxy_from_environment"), "proxy_from_environment", errors.New("stands beside proxy_url or no_proxy; keep one")}
+		return &keyError{lineOf(n, "proxy_from_environment"), "proxy_from_environment", errors.New("cannot be combined with proxy_url or no_proxy; keep one")}
 	case proxy.NoProxy != "" && proxy.ProxyURL.URL == nil:
-		return &keyError{lineOf(n, "no_proxy"), "no_proxy", errors.New("means nothing without proxy_url")}
+		return &keyError{lineOf(n, "no_proxy"), "no_proxy", errors.New("has no effect without proxy_url")}
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (a *API) readAuthorization(n *yaml.Node, dir string) error {
 	err := keys{
 		"type": func(n *yaml.Node) error {
 			if !strings.EqualFold(n.Value, "Bearer") {
-				return errors.New("must be Bearer: the API knows no other")
+				return errors.New("must be Bearer: the API supports no other")
 			}
 			return nil
 		},
@@ -196,7 +196,7 @@ func (c *Config) readSince(n *yaml.Node) error {
 		c.Since = t
 		return nil
 	}
-	return fmt.Errorf("%q is no date such as 2026-01-01, and no time such as 2026-01-01T12:00:00Z", n.Value)
+	return fmt.Errorf("%q is neither a date such as 2026-01-01 nor a time such as 2026-01-01T12:00:00Z", n.Value)
 }
 
 // checkStatuses finds a status that two lists claim, and too many of them.

@@ -68,7 +68,7 @@ func (k keys) read(n *yaml.Node, repeat *regexp.Regexp) error {
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias
 			fail = func(error) error { // which may repeat what stands below api
-				return &keyError{name.Line, name.Value, errors.New("what its alias stands for cannot be used here")}
+				return &keyError{name.Line, name.Value, errors.New("the value of its alias cannot be used here")}
 			}
 		}
 		if value.Tag == "!!null" {
@@ -141,7 +141,7 @@ func secretly(read func(*yaml.Node) error, reason string) func(*yaml.Node) error
 func text(target *string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" || strings.TrimSpace(n.Value) == "" {
-			return errors.New("must be a text that is not empty")
+			return errors.New("must be a string that is not empty")
 		}
 		*target = n.Value
 		return nil
@@ -169,7 +169,7 @@ func duration(target *time.Duration, least time.Duration) func(*yaml.Node) error
 	return func(n *yaml.Node) error {
 		d, err := model.ParseDuration(n.Value)
 		if err != nil || time.Duration(d) < least {
-			return fmt.Errorf("%q is no duration such as 90s, 5m, 1h or 30d, of at least %s", n.Value, model.Duration(least))
+			return fmt.Errorf("invalid duration %q (examples: 90s, 5m, 1h, 30d; minimum %s)", n.Value, model.Duration(least))
 		}
 		*target = time.Duration(d)
 		return nil
@@ -180,7 +180,7 @@ func integer(target *int, least int) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		i, err := strconv.Atoi(n.Value)
 		if err != nil || i < least {
-			return fmt.Errorf("%q is no whole number of at least %d", n.Value, least)
+			return fmt.Errorf("%q is not a whole number of at least %d", n.Value, least)
 		}
 		*target = i
 		return nil

@@ -23,13 +23,13 @@ func (d *doctor) route(r request, made []request, tenants *petra.Tenants, incide
 		d.wrong(checkTenants, fmt.Sprintf("%s in the list cannot be used (%s): no tenant leaves until all can", count(len(tenants.Rejected), "tenant"), tenants.Rejected[0].Reason), tellTheVendor)
 	case r.Route == petra.RouteIncidents && len(incidents.Unassigned()) > 0:
 		unread := incidents.Unassigned()
-		d.wrong(checkIncidents, fmt.Sprintf("%d of %s cannot be read (%s): the exporter takes no incident for withdrawn until all can", len(unread), count(incidents.Received, "incident"), unread[0].Reason), tellTheVendor)
+		d.wrong(checkIncidents, fmt.Sprintf("%d of %s cannot be read (%s): until all can, no incident counts as withdrawn", len(unread), count(incidents.Received, "incident"), unread[0].Reason), tellTheVendor)
 	default:
 		d.ok(path(r.Route), "%s", content(r.Route, tenants, incidents))
 	}
 }
 
-const tellTheVendor = "look with curl at what comes, and tell the vendor"
+const tellTheVendor = "look at the answer with curl, and report it to the vendor"
 
 // content says what a good answer held.
 func content(route petra.Route, tenants *petra.Tenants, incidents *petra.Incidents) string {
@@ -43,7 +43,7 @@ func content(route petra.Route, tenants *petra.Tenants, incidents *petra.Inciden
 		return fmt.Sprintf("%s, %d of them paused", count(len(tenants.Tenants), "tenant"), paused)
 	}
 	text := count(incidents.Received, "incident")
-	if incidents.Full() {
+	if incidents.Truncated() {
 		text += ", the most that come at once; the exporter reads older ones tenant by tenant"
 	}
 	if n := len(incidents.Rejected); n > 0 {
@@ -76,13 +76,13 @@ func (d *doctor) failed(r request, made []request) {
 	case wait > 0:
 		remedy = "the API, or a proxy before it, asks to wait, as in maintenance: the exporter waits as long, at most 10 minutes at a time, and goes on by itself"
 	case code >= 500:
-		remedy = "the API, or a proxy before it, fails: wait, and tell the vendor if it lasts"
+		remedy = "the API, or a proxy in front of it, fails: wait, and report it to the vendor if it lasts"
 	case code > 0:
-		remedy = "is api.url right? Else tell the vendor"
+		remedy = "is api.url right? Otherwise report it to the vendor"
 	case errors.Is(r.Err, petra.ErrUndecodable):
 		remedy = "a portal or proxy answers in the API's place, or the API has changed: look with curl at what comes"
 	case errors.Is(r.Err, petra.ErrTooLarge):
-		remedy = "is it the API that answers? Then tell the vendor"
+		remedy = "is it the API that answers? Then report it to the vendor"
 	case errors.Is(r.Err, context.DeadlineExceeded):
 		remedy = "the API is slow or silent: wait; does a higher api.timeout help?"
 	default:

@@ -38,17 +38,17 @@ const (
 	checkExporter   = "exporter"
 )
 
-// Doctor looks for what keeps metrics away, writes a line for each check, and
+// Doctor finds out why metrics are missing, writes a line for each check, and
 // reports whether nothing is wrong. It makes at most one request of each of the
-// API's routes, and none again. prometheusURL is the base of a Prometheus that
-// is asked what it scrapes; empty means that none is.
+// API's routes, without retries. prometheusURL is the base of a Prometheus server
+// whose targets are checked too; empty means none.
 func Doctor(ctx context.Context, w io.Writer, o Options, prometheusURL string) bool {
 	d := &doctor{w: w}
 	d.exporter(ctx, o)
 	d.prometheus(ctx, prometheusURL)
 	fmt.Fprintf(w, "%d wrong, %d skipped, %d ok. ", d.wrongs, d.skips, d.oks)
 	if d.asked {
-		fmt.Fprintln(w, "This cost a request of each route, which an exporter with the same key lacks for a minute.")
+		fmt.Fprintln(w, "This used one request per API endpoint from the key's limit of 10 per minute.")
 	} else {
 		fmt.Fprintln(w, "Nothing was asked of the API.")
 	}
@@ -70,13 +70,13 @@ func (d *doctor) ok(check, format string, args ...any) {
 	d.line("ok", check, fmt.Sprintf(format, args...))
 }
 
-// wrong says what is wrong, and what to do.
+// wrong writes a failed check, and what to do about it.
 func (d *doctor) wrong(check, problem, remedy string) {
 	d.wrongs++
 	d.line("wrong", check, problem+": "+remedy)
 }
 
-// skip says why checks could not be made: they are not ok.
+// skip writes why checks could not be made: they are not ok.
 func (d *doctor) skip(reason string, checks ...string) {
 	for _, check := range checks {
 		d.skips++
@@ -96,13 +96,13 @@ func (d *doctor) exporter(ctx context.Context, o Options) {
 	}
 	if err != nil {
 		d.wrong(checkConfig, printable(err.Error()), "correct it there; the README has all keys and flags")
-		d.skip("there is no good configuration", checkKey, checkProxy, checkDNS, checkConnection, checkTLS, checkClock,
+		d.skip("there is no valid configuration", checkKey, checkProxy, checkDNS, checkConnection, checkTLS, checkClock,
 			checkAccepted, checkTenants, checkIncidents, checkLimit, checkConfigured, checkStatuses)
 		return
 	}
 	d.ok(checkConfig, "%s", about(o, cfg))
 	if !d.key(ctx, cfg, client) {
-		d.skip("without a key nothing is asked", checkProxy, checkDNS, checkConnection, checkTLS,
+		d.skip("without a key no request is made", checkProxy, checkDNS, checkConnection, checkTLS,
 			checkClock, checkAccepted, checkTenants, checkIncidents, checkLimit, checkConfigured, checkStatuses)
 		return
 	}
@@ -148,7 +148,7 @@ func (r *requests) observe(made petra.Request) {
 }
 
 func about(o Options, cfg *config.Config) string {
-	text := "no file, which is a good configuration; "
+	text := "defaults (no config file); "
 	if o.ConfigFile != "" {
 		text = printable(o.ConfigFile) + "; "
 	}
@@ -195,11 +195,11 @@ func (d *doctor) clock(made []request) {
 		if off > maxClockOff {
 			d.wrong(checkClock, fmt.Sprintf("this machine's is %s %s the API's", off.Round(time.Second), which), "set it, and keep it by NTP (timedatectl set-ntp true)")
 		} else {
-			d.ok(checkClock, "as the API's")
+			d.ok(checkClock, "in sync with the API")
 		}
 		return
 	}
-	d.skip("no answer told the API's time", checkClock)
+	d.skip("no answer had the API's time", checkClock)
 }
 
 // maxClockOff is more than ages of open incidents, in minutes, should be wrong.
@@ -216,9 +216,9 @@ func (d *doctor) accepted(made []request) {
 	case good:
 		d.ok(checkAccepted, "yes")
 	case refused:
-		d.wrong(checkAccepted, "the API refuses the key (401)", "is it whole and not deleted? Else make a new one")
+		d.wrong(checkAccepted, "the API refuses the key (401)", "is it complete and not deleted? Otherwise create a new one")
 	default:
-		d.skip("no answer shows it", checkAccepted)
+		d.skip("no answer shows whether it is", checkAccepted)
 	}
 }
 
@@ -231,7 +231,7 @@ func (d *doctor) data(cfg *config.Config, tenants *petra.Tenants, incidents *pet
 		d.configured(cfg, tenants.Tenants)
 	}
 	if incidents == nil {
-		d.skip("there are no incidents to look at", checkStatuses)
+		d.skip("there are no incidents to check", checkStatuses)
 		return
 	}
 	s := newSurvey(cfg, tenants, incidents)
@@ -240,9 +240,9 @@ func (d *doctor) data(cfg *config.Config, tenants *petra.Tenants, incidents *pet
 		unknown = append(unknown, fmt.Sprintf("%s (%s)", status(st), count(st.Incidents, "incident")))
 	}
 	if len(unknown) > 0 {
-		d.wrong(checkStatuses, "in no list, and so taken for open: "+list(unknown), "put each into "+theLists)
+		d.wrong(checkStatuses, "in no list, and so counted as open: "+list(unknown), "put each into "+theLists)
 	} else {
-		d.ok(checkStatuses, "each that was seen is in a list of the configuration")
+		d.ok(checkStatuses, "every status seen is in a list of the configuration")
 	}
 }
 
@@ -250,11 +250,11 @@ func (d *doctor) data(cfg *config.Config, tenants *petra.Tenants, incidents *pet
 func (d *doctor) configured(cfg *config.Config, tenants []petra.Tenant) {
 	switch missing := cfg.Missing(tenants); {
 	case len(cfg.Tenants) == 0:
-		d.ok(checkConfigured, "none is configured: all %d are collected", len(tenants))
+		d.ok(checkConfigured, "none configured: all %d are collected", len(tenants))
 	case len(missing) > 0:
 		d.wrong(checkConfigured, "the key does not see "+list(hinted(missing, tenants)), "correct or remove it; the command tenants lists all")
 	default:
-		d.ok(checkConfigured, "the key sees each of the configured ones")
+		d.ok(checkConfigured, "the key sees every configured tenant")
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package inspect answers what a person asks before there are metrics: which
-// tenants the key sees, and why nothing comes. It asks once and says what it
-// found; it is apart from the exporter, keeps nothing, and prints no key.
+// Package inspect answers questions from before there are metrics: which tenants
+// the key sees, and why there is no data. It makes one request per route and prints
+// what it found; it is separate from the exporter, keeps nothing, and prints no key.
 package inspect
 
 import (
@@ -20,7 +20,7 @@ type Options struct {
 }
 
 // newClient returns a client that makes at most one request of each route, and
-// tells observe of it.
+// calls observe with it.
 func (o Options) newClient(cfg *config.Config, observe func(petra.Request)) (*petra.Client, error) {
 	budgets := map[petra.Route]*petra.Budget{}
 	for _, route := range petra.Routes() {

@@ -108,7 +108,7 @@ func (d *doctor) tls(cfg *config.Config, handshakes []handshake, err error) bool
 		left := time.Until(leaf.NotAfter)
 		text += fmt.Sprintf(", certificate by %s until %s", printable(strings.TrimSpace(leaf.Issuer.String())), leaf.NotAfter.UTC().Format(time.DateOnly))
 		if left < min(7*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/10) && left > 0 {
-			d.wrong(checkTLS, fmt.Sprintf("the certificate of %s expires soon, at %s", printable(cfg.API.URL.Host), leaf.NotAfter.UTC().Format(time.RFC3339)), "whoever runs that server, or the proxy before it, has to renew it; then nothing can be read")
+			d.wrong(checkTLS, fmt.Sprintf("the certificate of %s expires soon, at %s", printable(cfg.API.URL.Host), leaf.NotAfter.UTC().Format(time.RFC3339)), "the operator of that server, or of the proxy in front of it, has to renew it before then, or nothing can be read")
 			return true
 		}
 	}

@@ -19,8 +19,8 @@ const (
 	prometheusTimeout = 30 * time.Second
 	// slowScrape is the share of the timeout above which a scrape is too slow.
 	slowScrape = 0.9
-	// longestInterval is where Prometheus takes series for gone, and the exporter
-	// ends its full reads.
+	// longestInterval is when Prometheus marks series as stale, and the exporter
+	// stops its full reads.
 	longestInterval = 5 * time.Minute
 )
 
@@ -36,7 +36,7 @@ func CheckPrometheusURL(text string) error {
 // prometheus checks what a Prometheus has of exporters.
 func (d *doctor) prometheus(ctx context.Context, address string) {
 	if address == "" {
-		d.skip("not asked for with --prometheus.url", checkPrometheus)
+		d.skip("--prometheus.url is not set", checkPrometheus)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, prometheusTimeout)
@@ -48,7 +48,7 @@ func (d *doctor) prometheus(ctx context.Context, address string) {
 	}
 	if err != nil {
 		d.wrong(checkPrometheus, printable(err.Error()), "is --prometheus.url the base of a Prometheus server, reachable from here?")
-		d.skip("Prometheus did not tell", checkTarget, checkDuration, checkHistograms, checkExporter)
+		d.skip("no answer from Prometheus", checkTarget, checkDuration, checkHistograms, checkExporter)
 	}
 }
 
@@ -134,8 +134,8 @@ func (t target) selector(metric, more string) string {
 	return fmt.Sprintf(`%s{job=%q,instance=%q%s}`, metric, t.Labels["job"], t.Labels["instance"], more)
 }
 
-// setting is a duration of the target's scrape configuration, 0 where an old
-// Prometheus does not tell it.
+// setting is a duration of the target's scrape configuration, 0 if an old
+// Prometheus does not report it.
 func (t target) setting(label string) time.Duration {
 	value, _ := model.ParseDuration(t.DiscoveredLabels[label])
 	return time.Duration(value)
@@ -154,7 +154,7 @@ func (d *doctor) target(ctx context.Context, p prometheus, t target) {
 		d.skip(fmt.Sprintf("%s: the last scrape failed", t), rest...)
 		return
 	case interval >= longestInterval:
-		d.wrong(checkTarget, fmt.Sprintf("%s: scraped every %s only", t, interval), "set scrape_interval below 5m, best to 15s: later Prometheus takes series for gone, and the exporter ends its full reads")
+		d.wrong(checkTarget, fmt.Sprintf("%s: scraped every %s only", t, interval), "set scrape_interval below 5m, ideally to 15s: after 5m Prometheus marks series as stale, and the exporter stops its background reads")
 	case interval == 0:
 		d.ok(checkTarget, "%s: scraped", t)
 	default:
@@ -191,7 +191,7 @@ func (d *doctor) duration(ctx context.Context, p prometheus, t target) error {
 	text := fmt.Sprintf("%s: at most %.2gs in the last hour", t, took)
 	switch {
 	case timeout == 0:
-		d.skip(fmt.Sprintf("%s; this Prometheus does not tell the timeout", text), checkDuration)
+		d.skip(fmt.Sprintf("%s; this Prometheus does not report the timeout", text), checkDuration)
 	case took > slowScrape*timeout.Seconds():
 		d.wrong(checkDuration, fmt.Sprintf("%s, and the timeout is %s", text, timeout), "raise scrape_timeout, and scrape_interval with it; is the API slow (petra_api_request_duration_seconds)?")
 	default:

@@ -47,8 +47,8 @@ func Tenants(ctx context.Context, w io.Writer, o Options, format string) error {
 	return s.writeTable(w)
 }
 
-// survey is what two requests tell of an organization. Its JSON is the output
-// of the command: names are a contract, and stand in the README.
+// survey is the result of two requests about an organization. Its JSON is the
+// output of the command: field names are a contract and documented in the README.
 type survey struct {
 	Incidents incidentsSeen `json:"incidents"`
 	Tenants   []tenantSeen  `json:"tenants"`
@@ -88,14 +88,14 @@ func newSurvey(cfg *config.Config, tenants *petra.Tenants, answer *petra.Inciden
 	oldest := answer.Oldest()
 	s := &survey{
 		Incidents: incidentsSeen{
-			Rejected: len(answer.Rejected), All: !answer.Full(), Oldest: optional(oldest), Since: optional(cfg.Since),
+			Rejected: len(answer.Rejected), All: !answer.Truncated(), Oldest: optional(oldest), Since: optional(cfg.Since),
 		},
 		Tenants: []tenantSeen{}, Unlisted: []string{}, Unusable: len(tenants.Rejected), Statuses: []statusSeen{}, // never null in JSON
 	}
 	for _, t := range tenants.Tenants {
 		s.Tenants = append(s.Tenants, tenantSeen{
 			ID: t.ID, Name: t.Name, MicrosoftID: t.MicrosoftID, Paused: t.Paused, Onboarded: optional(t.Onboarded),
-			All: !answer.Full() || !oldest.IsZero() && t.Onboarded.After(oldest),
+			All: !answer.Truncated() || !oldest.IsZero() && t.Onboarded.After(oldest),
 		})
 	}
 	byID := map[string]*tenantSeen{}

@@ -158,7 +158,7 @@ func TestTenantsFails(t *testing.T) {
 		want string
 	}{
 		"no key":        {"", func(o *config.Overrides) { o.APIKey = "" }, "no usable API key; name it with "},
-		"broken key":    {"", func(o *config.Overrides) { o.APIKey = testKey + " x" }, "PETRA_API_KEY holds a space"},
+		"broken key":    {"", func(o *config.Overrides) { o.APIKey = testKey + " x" }, "PETRA_API_KEY contains a space"},
 		"configuration": {"wrong: 1", func(*config.Overrides) {}, "petra.yml:1: wrong: "},
 	} {
 		t.Run(name, func(t *testing.T) {

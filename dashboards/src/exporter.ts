@@ -30,7 +30,7 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
     queries: [{ expr: `count(${q.unreadTenants}) or on () 0 * count(${q.known("petra_open_incidents", "tenant_id")})` }],
   }))
   .withPanel(stat({
-    title: "Read whole", description: "Tenants that have been read whole and are fresh, of all tenants.", pos: at(13, 0, 4, 4), none: "not known", unit: "percentunit", decimals: 0,
+    title: "Read in full", description: "Share of the tenants that have been read in full and are fresh.", pos: at(13, 0, 4, 4), none: "not known", unit: "percentunit", decimals: 0,
     colours: steps(colour.fault, [1, colour.calm]),
     queries: [{ expr: `sum(${target("petra_tenants", "state", ',state="complete"')}) / (sum(${target("petra_tenants", "state")}) > 0)` }],
   }))
@@ -54,7 +54,7 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
     columns: [
       { field: "tenant", name: "Tenant", link: "tenant" },
       { field: "Value #A", name: "Last read", unit: "s", decimals: 0, width: 120, mappings: never, colours: steps("text", [5 * minute, colour.fault]) },
-      { field: "Value #B", name: "Last read whole", unit: "s", decimals: 0, width: 140, mappings: never },
+      { field: "Value #B", name: "Last full read", unit: "s", decimals: 0, width: 140, mappings: never },
       { field: "Value #C", name: "Answer", width: 90, mappings: [texts({ 0: ["failed", colour.fault], 1: ["good", colour.calm] })] },
       { field: "Value #D", name: "Monitoring", width: 100, mappings: [texts({ 0: ["on", colour.calm], 1: ["paused", colour.late] })] },
       { field: "tenant_id", name: "ID", width: 100 },
@@ -76,13 +76,13 @@ export const exporter = dashboard("petra-exporter", "Petra: exporter",
     queries: [{ expr: `1 - ${target("petra_api_budget_remaining_requests", "instance, route")} / ${target("petra_api_budget_limit_requests", "instance, route")}`, legend: "{{instance}} {{route}}" }],
   }))
   .withPanel(lines({
-    title: "Deferred refreshes", description: "Scrapes per minute that were answered from what is known: too_soon is normal with two Prometheus servers, no_budget and blocked are not.", pos: at(16, 12, 8, 7),
+    title: "Deferred refreshes", description: "Scrapes per minute answered from memory because no API request was allowed: too_soon is normal with two Prometheus servers, no_budget and blocked are not.", pos: at(16, 12, 8, 7),
     none: "not known", decimals: 1, queries: [{ expr: perMinute("petra_refreshes_deferred_total", "reason"), legend: "{{reason}}" }],
     colours: { too_soon: colour.plain, no_budget: colour.late, blocked: colour.fault },
   }))
   .withRow(row("Data", 19))
   .withPanel(lines({
-    title: "Whole reads", description: "Tenants by what is known of them: complete (read whole, fresh), pending (not yet read whole), stale (no answer within max_staleness).", pos: at(0, 20, 8, 7),
+    title: "Full reads", description: "Tenants by state: complete (read in full and fresh), pending (not yet read in full), stale (no answer within max_staleness).", pos: at(0, 20, 8, 7),
     none: "not known", decimals: 0, queries: [{ expr: target("petra_tenants", "state"), legend: "{{state}}" }],
     colours: { complete: colour.calm, pending: colour.late, stale: colour.fault },
   }))

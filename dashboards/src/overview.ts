@@ -8,7 +8,7 @@ const day = 86400;
 /** The panel that says calm only where all is known. */
 export const statePanel = (pos: ReturnType<typeof at>) => stat({
   title: "State",
-  description: "'Nothing open' appears only while every tenant has been read whole within the last 5 minutes; otherwise the panel counts those that have not. A tenant that has left counts for an hour. Petra raises no incidents for a paused tenant.",
+  description: "'Nothing open' appears only while every tenant has been read in full within the last 5 minutes; otherwise the panel counts those that have not. A tenant that has left counts for an hour. Petra raises no incidents for a paused tenant.",
   pos, none: "unknown: Prometheus does not answer", names: true,
   queries: [{ expr: q.state, legend: "{{state}}" }], colours: steps(colour.calm, [0.5, colour.late], [1, colour.open], [2, colour.fault]),
 });
@@ -33,7 +33,7 @@ export const openTable = (pos: ReturnType<typeof at>, oneTenant: boolean) => tab
 export const newIncidents = (pos: ReturnType<typeof at>) => bars({
   title: "New incidents",
   description: "Incidents raised in each step of the time range, from what is known now: at most the last 30 days.",
-  pos, none: "Not known: no tenant was read whole.", points: 120, interval: "1h", decimals: 0, queries: [{ expr: q.newPerStep }],
+  pos, none: "Not known: no tenant was read in full.", points: 120, interval: "1h", decimals: 0, queries: [{ expr: q.newPerStep }],
 });
 
 export const durationTable = (pos: ReturnType<typeof at>) => table({

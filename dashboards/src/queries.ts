@@ -52,7 +52,7 @@ unless on (tenant_id) (
 export const openCreated = known("petra_open_incident_created_timestamp_seconds", "tenant_id, incident_id");
 export const openOccurred = known("petra_open_incident_occurred_timestamp_seconds", "tenant_id, incident_id");
 
-/** Open incidents by tenant. Before a tenant was read whole: those seen so far, at least one. */
+/** Open incidents by tenant. Before a tenant was read in full: those seen so far, at least one. */
 export const openByTenant = `max by (tenant_id) (sum without (live) (petra_open_incidents{${tenants}})) or on (tenant_id) count by (tenant_id) (${openCreated})`;
 
 /** Open incidents in all; no series where nothing is known. */

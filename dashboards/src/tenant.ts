@@ -23,7 +23,7 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
     unit: "s", decimals: 0, colours: steps(colour.plain, [5 * minute, colour.fault]), queries: [{ expr: lastRead("last_refresh") }],
   }))
   .withPanel(stat({
-    title: "Last read whole", description: "Time since the exporter last read all of the tenant's incidents that the API gives.", pos: at(19, 0, 3, 4), none: "never",
+    title: "Last full read", description: "Time since the exporter last read all of the tenant's incidents that the API returns.", pos: at(19, 0, 3, 4), none: "never",
     unit: "s", decimals: 0, colours: steps(colour.plain, [day, colour.fault]), queries: [{ expr: lastRead("last_full_read") }],
   }))
   .withPanel(stat({
@@ -36,7 +36,7 @@ export const tenant = dashboard("petra-tenant", "Petra: tenant",
   .withPanel(newIncidents(at(0, 12, 9, 7)))
   .withPanel(ranking({
     title: "Incidents by status", description: "All of the tenant's incidents that the API gives, by their remediation status.",
-    pos: at(9, 12, 6, 7), none: "Not known: the tenant was not read whole.", decimals: 0, colours: steps(colour.plain),
+    pos: at(9, 12, 6, 7), none: "Not known: the tenant was not read in full.", decimals: 0, colours: steps(colour.plain),
     query: { expr: `sort_desc(sum by (remediation_status) (${q.known("petra_incidents", "tenant_id, remediation_status, live")}))`, legend: "{{remediation_status}}" },
   }))
   .withPanel(table({

@@ -14,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,7 +110,7 @@ func expositions(t *testing.T, formats ...string) map[string][]exposition {
 		c.Configure(cfg, client)
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(c)
-		handler := c.ScrapeHandler(registry, collector.ScrapeOptions{})
+		handler := web.ScrapeHandler(c, registry, web.ScrapeOptions{Logger: log.NewNopLogger()})
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)

@@ -12,6 +12,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"github.com/prometheus/client_golang/prometheus"
@@ -96,7 +97,7 @@ func live(t *testing.T, pipe *petratest.Pipe, apiURL, state string) (scrape func
 	c.Configure(cfg, client)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c, versioncollector.NewCollector("petra_exporter"))
-	handler := c.ScrapeHandler(registry, collector.ScrapeOptions{})
+	handler := web.ScrapeHandler(c, registry, web.ScrapeOptions{Logger: log.NewNopLogger()})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -274,7 +274,7 @@ func (s *scene) numbers(t *testing.T, all map[string]dashboard, msp view, tenant
 		{msp, "petra-exporter", "Exporters", 0, values{s.addrs[0]: 1, s.addrs[1]: 1}},
 		{msp, "petra-exporter", "Petra's API", 0, values{"": 1}},
 		{msp, "petra-exporter", "Tenants not read", 0, values{"": 0}},
-		{msp, "petra-exporter", "Read whole", 0, values{"": 1}},
+		{msp, "petra-exporter", "Read in full", 0, values{"": 1}},
 		{msp, "petra-exporter", "Unreadable", 0, values{"": 0}},
 		{msp, "petra-exporter", "Out of reach", 3, values{"": 1}}, // ACTIVE is in no list
 	} {

@@ -15,6 +15,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/petra-exporter/petra_exporter/collector"
 	"github.com/petra-exporter/petra_exporter/collector/config"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	client "github.com/prometheus/client_golang/prometheus"
@@ -36,7 +37,7 @@ const (
 // What docs/scaling.md says that growing costs is what is measured, in virtual
 // time and at the real limit.
 func TestScalingCosts(t *testing.T) {
-	table := "| set-up | `requests_per_minute` | heads | full reads | lists of tenants | most requests in 60 s | 429s | complete after | series of one exporter | series in each Prometheus |\n" +
+	table := "| set-up | `requests_per_minute` | organization reads | full reads | lists of tenants | most requests in 60 s | 429s | complete after | series of one exporter | series in each Prometheus |\n" +
 		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
 	for _, s := range []setup{
 		{"one exporter, one Prometheus", 1, 1, 1},
@@ -164,7 +165,7 @@ func newExporter(t *testing.T, api *petratest.API, requestsPerMinute int) *expor
 		cancel()
 		<-ended
 	})
-	return &exporter{handler: c.ScrapeHandler(registry, collector.ScrapeOptions{})}
+	return &exporter{handler: web.ScrapeHandler(c, registry, web.ScrapeOptions{Logger: log.NewNopLogger()})}
 }
 
 func (e *exporter) scrape() {

@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
@@ -179,4 +181,61 @@ func TestWithoutScript(t *testing.T) {
 	if n := value[int](b, `document.querySelectorAll("thead button").length`); n != 0 {
 		t.Errorf("the page has %d buttons that do nothing", n)
 	}
+}
+
+// TestReload holds that the page reloads after a minute and keeps what one has
+// sorted and searched for, but not while somebody types or marks text.
+func TestReload(t *testing.T) {
+	org := petratest.Random(1, petratest.RandomConfig{Start: time.Now(), Tenants: 8, Incidents: 40, Open: 3})
+	e := newExporter(t, petratest.NewAPI(org, petratest.Options{Limit: -1}), fast)
+	e.until(`petra_tenants{state="complete"} 8`)
+	b := newBrowser(t)
+	b.do(chromedp.ActionFunc(func(ctx context.Context) error {
+		// The test says when the time is over.
+		_, err := page.AddScriptToEvaluateOnNewDocument(`const waits = [], real = setTimeout; let over;
+			window.setTimeout = (f, ms) => f.name === "reload" ? (over = f, waits.push(ms)) : real(f, ms);`).Do(ctx)
+		return err
+	}))
+	b.open(e.url+"/status#open", 1400, 900, "light")
+	// reloads lets the time be over that the page waits, and reports what follows.
+	reloads := func() bool {
+		t.Helper()
+		if waits := value[[]int](b, `document.title = "old"; over(); waits`); len(waits) > 1 {
+			return false
+		}
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			var waits []int // none between the two pages
+			if err := chromedp.Run(b.ctx, chromedp.Evaluate(`document.title === "old" ? [] : waits`, &waits)); err == nil && slices.Equal(waits, []int{60_000}) {
+				return true
+			}
+		}
+		t.Fatal("the page neither reloads nor puts it off")
+		return false
+	}
+	if !reloads() {
+		t.Error("at first: the page does not reload")
+	}
+	b.do(chromedp.Focus("#search"), chromedp.KeyEvent("t"))
+	if reloads() {
+		t.Error("the page reloads while somebody types")
+	}
+	b.do(chromedp.Click("table.searchable th:nth-child(4) button", chromedp.ByQuery))
+	names := value[[]string](b, shown)
+	b.do(chromedp.Evaluate(`waits.length = 0`, nil))
+	for range 2 {
+		if !reloads() {
+			t.Error("sorted: the page does not reload")
+		}
+	}
+	if got := value[[]string](b, shown); !slices.Equal(got, names) {
+		t.Errorf("after a reload the table shows %v, before %v", got, names)
+	}
+	if got := value[string](b, `document.querySelector("#search").value`); got != "t" {
+		t.Errorf("after a reload the search is %q, before t", got)
+	}
+	b.do(chromedp.Evaluate(`getSelection().selectAllChildren(document.querySelector("h1"))`, nil))
+	if reloads() {
+		t.Error("the page reloads while somebody marks text")
+	}
+	b.checkQuiet(e.url + "/status")
 }

@@ -1,4 +1,4 @@
-package collector_test
+package web_test
 
 import (
 	"bufio"
@@ -7,12 +7,16 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/petra-exporter/petra_exporter/collector"
+	"github.com/petra-exporter/petra_exporter/collector/web"
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 )
 
@@ -27,7 +31,7 @@ type server struct {
 
 func newServer(e *exporter) *server {
 	s := &server{t: e.t, conns: make(chan net.Conn), done: make(chan struct{})}
-	h := collector.NewServer(e.handler, log.New(io.Discard, "", 0))
+	h := web.NewServer(e.handler, log.New(io.Discard, "", 0))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -116,7 +120,7 @@ func TestServerPhases(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
+				e := newExporter(t, petratest.NewAPI(webOrg(t), petratest.Options{}), "")
 				s := newServer(e)
 				e.scrape()
 				conn := s.dial(c.sends)
@@ -141,7 +145,7 @@ func TestServerPhases(t *testing.T) {
 // TestUnreadScrapes: scrapers that do not read give their places back.
 func TestUnreadScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
+		e := newExporter(t, petratest.NewAPI(webOrg(t), petratest.Options{}), "")
 		s := newServer(e)
 		for range 40 {
 			s.dial("GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n")
@@ -167,7 +171,7 @@ func TestManyConnections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
+				e := newExporter(t, petratest.NewAPI(webOrg(t), petratest.Options{}), "")
 				s := newServer(e)
 				var all []net.Conn
 				for range 2000 {
@@ -194,4 +198,51 @@ func TestManyConnections(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReliabilityClients holds that docs/reliability.md, to which SECURITY.md refers,
+// has the bounds of the server.
+func TestReliabilityClients(t *testing.T) {
+	server := web.NewServer(nil, nil)
+	if server.ReadHeaderTimeout != server.ReadTimeout {
+		t.Error("header and body have different times, and the same row")
+	}
+	duration := func(d time.Duration) string {
+		if d >= time.Minute {
+			return fmt.Sprintf("%g min", d.Minutes())
+		}
+		return fmt.Sprintf("%g s", d.Seconds())
+	}
+	want := map[string]string{
+		"TLS handshake, request header, request body":    duration(server.ReadTimeout),
+		"size of the header":                             fmt.Sprintf("%d KiB", server.MaxHeaderBytes>>10),
+		"writing an exposition":                          "for each 64 KiB the scraper's timeout, " + duration(web.MaxWriting) + " at most; for all " + duration(web.MaxReading),
+		"anything else, the wait for a refresh included": duration(server.WriteTimeout),
+		"idle between two requests":                      duration(server.IdleTimeout),
+		"connections":                                    fmt.Sprintf("%d; of more, the oldest is closed, idle ones first", web.MaxConnections),
+		"scrapes at once":                                "`--web.max-requests`; more get 503",
+	}
+	_, table, _ := strings.Cut(readFile(t, "docs/reliability.md"), "\n| phase | bound |\n| --- | --- |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")
+	for phase, bound := range want {
+		if row := fmt.Sprintf("| %s | %s |", phase, bound); !slices.Contains(rows, row) {
+			t.Errorf("docs/reliability.md lacks %s", row)
+		}
+	}
+	if len(rows) != len(want) {
+		t.Errorf("docs/reliability.md has %d rows, want %d", len(rows), len(want))
+	}
+	if !strings.Contains(readFile(t, "SECURITY.md"), "(docs/reliability.md#clients)") {
+		t.Error("SECURITY.md does not say where the bounds are")
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }

@@ -1,9 +1,8 @@
-package collector_test
+package web_test
 
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -12,108 +11,7 @@ import (
 
 	"github.com/petra-exporter/petra_exporter/petra/petratest"
 	"golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
 )
-
-// statusRow is a row of the table of tenants.
-type statusRow struct {
-	name, id, up, open, live, read, whole, problem string
-	marked                                         bool // as a problem
-}
-
-func statusRows(t *testing.T, page string) (rows []statusRow) {
-	t.Helper()
-	for _, row := range tableRows(t, page, "tenants") {
-		c := cells(row)
-		rows = append(rows, statusRow{c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], attribute(row, "class") == "problem"})
-	}
-	return rows
-}
-
-// routeRow is the row of a route, as text.
-func routeRow(t *testing.T, page, route string) string {
-	t.Helper()
-	for _, row := range tableRows(t, page, "api") {
-		if c := cells(row); c[0] == route {
-			return strings.Join(c[1:], " | ")
-		}
-	}
-	t.Fatalf("no row of the route %s in:\n%s", route, page)
-	return ""
-}
-
-// problems are what the page says is wrong.
-func problems(t *testing.T, page string) (list []string) {
-	t.Helper()
-	for n := range section(t, page, "wrong").Descendants() {
-		if n.DataAtom == atom.Li {
-			list = append(list, textOf(n))
-		}
-	}
-	return list
-}
-
-// section is the part of the page below the heading with this id.
-func section(t *testing.T, page, id string) *html.Node {
-	t.Helper()
-	root, err := html.Parse(strings.NewReader(page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range root.Descendants() {
-		if n.DataAtom == atom.Section && attribute(n, "aria-labelledby") == id {
-			return n
-		}
-	}
-	t.Fatalf("no section %s in:\n%s", id, page)
-	return nil
-}
-
-// tableRows are the rows of a section's table, without its organization read.
-func tableRows(t *testing.T, page, id string) (rows []*html.Node) {
-	t.Helper()
-	for n := range section(t, page, id).Descendants() {
-		if n.DataAtom == atom.Tr && n.Parent.DataAtom == atom.Tbody {
-			rows = append(rows, n)
-		}
-	}
-	return rows
-}
-
-func cells(row *html.Node) (texts []string) {
-	for n := range row.ChildNodes() {
-		texts = append(texts, textOf(n))
-	}
-	return texts
-}
-
-func textOf(n *html.Node) string {
-	var b strings.Builder
-	for d := range n.Descendants() {
-		if d.Type == html.TextNode {
-			b.WriteString(d.Data)
-		}
-	}
-	return b.String()
-}
-
-func attribute(n *html.Node, key string) string {
-	for _, a := range n.Attr {
-		if a.Key == key {
-			return a.Val
-		}
-	}
-	return ""
-}
-
-func (e *exporter) status() string {
-	e.t.Helper()
-	response := e.get("/status")
-	if response.Code != http.StatusOK {
-		e.t.Fatalf("status %d: %s", response.Code, response.Body)
-	}
-	return response.Body.String()
-}
 
 // TestStatusEscapes holds that what comes from the API is text to a browser,
 // wherever it stands.
@@ -336,97 +234,6 @@ func TestStatusRoutes(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		if got := routeRow(t, e.status(), "incidents"); !strings.Contains(got, "| for 1m40s |") || !strings.Contains(got, "status 429 Too Many Requests (waiting 2m0s)") {
 			t.Errorf("after a 429: %s", got)
-		}
-	})
-}
-
-// TestStatusOpenIncidents holds that every listed open incident has its row,
-// the newest first, with a link where it has a page.
-func TestStatusOpenIncidents(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		now := time.Now()
-		w := petratest.NewOrganization()
-		w.SetTenant(petratest.Tenant{ID: "A", Name: "Acme & Sons"})
-		w.SetTenant(petratest.Tenant{ID: "B"})
-		w.Add(
-			petratest.Incident{ID: "old", TenantID: "A", CreatedAt: now.Add(-100 * time.Hour), OccurredAt: now.Add(-200 * time.Hour), OpenStatus: "ACTIVE", URL: "https://example.com/i/old"},
-			petratest.Incident{ID: "new", TenantID: "A", CreatedAt: now.Add(-90 * time.Minute), OccurredAt: now.Add(-2 * time.Hour), OpenStatus: "ACTIVE", Live: true, URL: "javascript:alert(1)"},
-			petratest.Incident{ID: "done", TenantID: "A", CreatedAt: now.Add(-time.Hour), OccurredAt: now.Add(-time.Hour), RemediatedAt: now.Add(-time.Minute)},
-			petratest.Incident{ID: "sole", TenantID: "B", CreatedAt: now.Add(-time.Minute), OccurredAt: now.Add(-time.Minute), OpenStatus: "SURPRISE"},
-		)
-		e := newExporter(t, petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}}), "open_statuses: [ACTIVE]\nmax_open_incidents: 1")
-		e.scrape()
-		page := e.status()
-		var got []string
-		for _, row := range tableRows(t, page, "open") {
-			text := strings.Join(cells(row), " | ")
-			for n := range row.Descendants() {
-				if n.DataAtom == atom.A {
-					text += " -> " + attribute(n, "href")
-				}
-			}
-			got = append(got, text)
-		}
-		want := []string{
-			"B | 1m ago | no | sole | 1m ago | SURPRISE -> https://",
-			"Acme & Sons | 1h30m ago | live | new | 2h ago | ACTIVE",
-		}
-		if len(got) != 2 || !strings.HasPrefix(got[0], want[0]) || got[1] != want[1] {
-			t.Errorf("got %q, want %q", got, want)
-		}
-		if text := textOf(section(t, page, "open")); !strings.Contains(text, "2 in 2 tenants, 1 live; 1 more are not listed.") {
-			t.Errorf("got %s", text)
-		}
-		statuses := map[string]string{}
-		for _, row := range tableRows(t, page, "statuses") {
-			c := cells(row)
-			statuses[c[0]] = c[1] + " " + c[2]
-		}
-		for status, want := range map[string]string{"REMEDIATED": "remediated 1", "ACTIVE": "open 2", "SURPRISE": "unknown, treated as open 1"} {
-			if statuses[status] != want {
-				t.Errorf("%s: %q, want %q", status, statuses[status], want)
-			}
-		}
-		if got := problems(t, page); len(got) != 1 || !strings.Contains(got[0], "SURPRISE is in none of the configured lists") {
-			t.Errorf("problems: %q", got)
-		}
-	})
-}
-
-// TestStatusCalm holds that the page is calm only where everything is known:
-// a tenant that is not read may have an open incident.
-func TestStatusCalm(t *testing.T) {
-	const well, none = "Nothing: every tenant is read and fresh.", "None."
-	synctest.Test(t, func(t *testing.T) {
-		w := petratest.NewOrganization()
-		w.SetTenant(petratest.Tenant{ID: "A", Name: "Acme"})
-		w.SetTenant(petratest.Tenant{ID: "B", Name: "Bolt"})
-		api := petratest.NewAPI(w, petratest.Options{Keys: []string{testKey}})
-		e := newExporter(t, api, "max_staleness: 5m")
-		e.scrape()
-		page := e.status()
-		if got := textOf(section(t, page, "wrong")); !strings.Contains(got, well) {
-			t.Errorf("all is read: %s", got)
-		}
-		if got := textOf(section(t, page, "open")); !strings.Contains(got, none) {
-			t.Errorf("all is read: %s", got)
-		}
-		api.SetFault(petratest.Fault{Kind: petratest.Status401})
-		for range 4 {
-			time.Sleep(2 * time.Minute)
-			e.scrape()
-		}
-		page = e.status()
-		want := []string{
-			"Requests for incidents fail; the last good answer was 8m ago. status 401 Unauthorized",
-			"Tenant Acme and 1 more: stale: not read for too long, nothing is published.",
-		}
-		got := problems(t, page)
-		if len(got) < 2 || !strings.HasPrefix(got[0], want[0]) || got[len(got)-1] != want[1] {
-			t.Errorf("the key is revoked: %q", got)
-		}
-		if got := textOf(section(t, page, "open")); !strings.Contains(got, "There may be some in tenants that are pending or stale.") {
-			t.Errorf("the key is revoked: %s", got)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package collector_test
+package web_test
 
 import (
 	"bufio"
@@ -44,7 +44,7 @@ func TestScrapesShareExposition(t *testing.T) {
 		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", "", "application/vnd.google.protobuf"},
 	}
 	synctest.Test(t, func(t *testing.T) {
-		e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
+		e := newExporter(t, petratest.NewAPI(webOrg(t), petratest.Options{}), "")
 		e.scrape()
 		g := &gathers{Gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gathers", Help: "Gathers."})}
 		e.registry.MustRegister(g)
@@ -105,7 +105,7 @@ func TestSlowClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newExporter(t, petratest.NewAPI(smallOrg(time.Now()), petratest.Options{}), "")
+				e := newExporter(t, petratest.NewAPI(webOrg(t), petratest.Options{}), "")
 				large := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "large", Help: "Large."}, []string{"text"})
 				large.WithLabelValues(strings.Repeat("x", size))
 				e.registry.MustRegister(large)
@@ -124,7 +124,7 @@ func TestSlowClients(t *testing.T) {
 					client.Wait()
 				}
 				want := min(1, int(c.ends))
-				if lines := e.log.lines(`msg="scrape broken off, the client reads too slowly"`); lines != want {
+				if lines := strings.Count(e.log.String(), `msg="scrape aborted, the client reads too slowly"`); lines != want {
 					t.Errorf("%d lines in the log, want %d:\n%s", lines, want, e.log)
 				}
 				client.Wait()

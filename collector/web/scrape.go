@@ -1,4 +1,4 @@
-package collector
+package web
 
 import (
 	"math"
@@ -7,40 +7,46 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// defaultScrapeTimeout holds where a scraper does not say how long it waits.
+// defaultScrapeTimeout applies if a scraper does not send its timeout.
 const defaultScrapeTimeout = 10 * time.Second
 
 // ScrapeOptions are how scrapes are served.
 type ScrapeOptions struct {
-	// TimeoutOffset is subtracted from the scraper's timeout, for what lies
+	// TimeoutOffset is subtracted from the scraper's timeout, to leave time
 	// between the end of the answer and its arrival.
 	TimeoutOffset time.Duration
-	// MaxRequests is how many scrapes are served at once, those included that
-	// wait for their refresh; more get 503. 0 means no limit.
+	// MaxRequests is the maximum number of concurrent scrapes, including those
+	// waiting for a refresh; excess scrapes get 503. 0 means no limit.
 	MaxRequests int
+	Logger      log.Logger
 }
 
-// ScrapeHandler serves the registry, into which the collector is registered,
-// after a refresh: with what is known when that has ended or, at the latest, so
+// ScrapeHandler serves the registry, in which the source is registered, after a refresh: with what is known when that has ended or, at the latest, so
 // that the scraper still gets it in time.
-func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions) http.Handler {
+func ScrapeHandler(source Source, registry *prometheus.Registry, o ScrapeOptions) http.Handler {
+	late := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "petra_scrapes_deadline_exceeded_total",
+		Help: "Scrapes answered with older data because their refresh had not ended in time.",
+	})
+	registry.MustRegister(late)
 	all := &expositions{making: make(chan struct{}, 1), handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,
 		// One series that cannot be published must not cost the others.
 		ErrorHandling: promhttp.ContinueOnError,
 		Registry:      registry,
 	})}
-	// A large exposition takes time to make: as long as the last one took.
+	// A large exposition takes time to encode: assume as long as the last one.
 	var making atomic.Int64
 	exposition := promhttp.InstrumentMetricHandler(registry, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		answer := all.of(r)
 		making.Store(int64(time.Since(start)))
-		answer.send(w, r, scrapeTimeout(r.Header), c.refresher.logger)
+		answer.send(w, r, scrapeTimeout(r.Header), o.Logger)
 	}))
 	var inFlight atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,30 +58,22 @@ func (c *Collector) ScrapeHandler(registry *prometheus.Registry, o ScrapeOptions
 		defer inFlight.Add(-1)
 		timeout := scrapeTimeout(r.Header)
 		reserve := o.TimeoutOffset + min(time.Duration(making.Load()), timeout/2)
-		if c.wait(r, timeout-reserve) {
-			exposition.ServeHTTP(w, r)
-		}
-	})
-}
-
-// wait waits for a refresh, at most until the deadline; it returns false where
-// the scraper is gone.
-func (c *Collector) wait(r *http.Request, deadline time.Duration) bool {
-	done := c.refresher.refresh()
-	timer := time.NewTimer(max(0, deadline))
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-r.Context().Done():
-		return false
-	case <-timer.C:
+		done := source.Refresh()
+		timer := time.NewTimer(max(0, timeout-reserve))
+		defer timer.Stop()
 		select {
 		case <-done:
-		default:
-			c.metrics.deadlineExceeded.Inc()
+		case <-r.Context().Done():
+			return // the scraper is gone
+		case <-timer.C:
+			select {
+			case <-done:
+			default:
+				late.Inc()
+			}
 		}
-	}
-	return true
+		exposition.ServeHTTP(w, r)
+	})
 }
 
 // scrapeTimeout is how long the scraper waits for the whole answer.

@@ -1,4 +1,4 @@
-package collector
+package web
 
 import (
 	"crypto/tls"
@@ -12,14 +12,14 @@ import (
 // maxConnections is how many connections a server keeps. Prometheus needs one.
 const maxConnections = 500
 
-// NewServer returns a server that clients can neither exhaust nor hold up: each
+// NewServer returns a server that clients can neither exhaust nor block: each
 // phase of a connection has its timeout, and of too many connections the oldest
-// are closed, those first that ask nothing.
+// are closed, idle ones first.
 func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       10 * time.Second, // nothing here has a body
+		ReadTimeout:       10 * time.Second, // no request here has a body
 		WriteTimeout:      5 * time.Minute,  // waiting for a refresh included; scrapes have less
 		IdleTimeout:       5 * time.Minute,  // longer than scrapes are apart
 		MaxHeaderBytes:    64 << 10,
@@ -53,8 +53,8 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// closeOne closes the connection that is idle for the longest or, where all are
-// busy, that is busy for the longest.
+// closeOne closes the connection that has been idle the longest or, if all are
+// busy, that has been busy the longest.
 func (c *connections) closeOne() {
 	var oldest net.Conn
 	for conn, this := range c.open {
@@ -64,7 +64,7 @@ func (c *connections) closeOne() {
 	}
 	delete(c.open, oldest)
 	if encrypted, ok := oldest.(*tls.Conn); ok {
-		oldest = encrypted.NetConn() // which says no goodbye, for which it could have to wait
+		oldest = encrypted.NetConn() // without TLS's closing message, which could block
 	}
 	_ = oldest.Close()
 }

@@ -1,4 +1,4 @@
-package collector
+package web
 
 import (
 	"fmt"
@@ -14,15 +14,15 @@ import (
 
 const (
 	// maxWriting is how long a client may take to read a part of an exposition,
-	// or as long as it waits for a scrape, if that is less.
+	// or its scrape timeout if that is shorter.
 	maxWriting = 30 * time.Second
 	// maxReading is how long a client may take to read all of it.
 	maxReading = 5 * time.Minute
 	partSize   = 64 << 10
 )
 
-// expositions makes what scrapes get: one at a time, since what a registry
-// gathers takes far more memory than the bytes that come of it.
+// expositions encodes the answers to scrapes, one at a time, since gathering a
+// registry takes far more memory than the encoded bytes.
 type expositions struct {
 	handler http.Handler
 	flight  singleflight.Group
@@ -30,13 +30,13 @@ type expositions struct {
 }
 
 // of returns the answer to a scrape. Scrapes that wait for the same format share
-// it; it is made after they came, so that it has what was known then.
+// one; it is made after they arrived, so it is current for each of them.
 func (e *expositions) of(r *http.Request) *exposition {
 	format := fmt.Sprintf("%q", [][]string{r.Header["Accept"], r.Header["Accept-Encoding"], r.URL.Query()["name[]"]})
 	shared, _, _ := e.flight.Do(format, func() (any, error) {
 		e.making <- struct{}{}
 		defer func() { <-e.making }()
-		e.flight.Forget(format) // who comes from here on waits for the next one
+		e.flight.Forget(format) // later scrapes wait for the next one
 		answer := &exposition{code: http.StatusOK, header: http.Header{}}
 		e.handler.ServeHTTP(answer, r)
 		return answer, nil
@@ -44,7 +44,7 @@ func (e *expositions) of(r *http.Request) *exposition {
 	return shared.(*exposition)
 }
 
-// exposition is an answer, kept for as long as it is written to its clients.
+// exposition is an answer, kept while it is written to its clients.
 type exposition struct {
 	code   int
 	header http.Header
@@ -68,8 +68,8 @@ func (e *exposition) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// send writes the answer for as long as the client goes on reading: who does
-// not must not keep a place for long.
+// send writes the answer for as long as the client keeps reading: a client that
+// does not must not keep its place for long.
 func (e *exposition) send(w http.ResponseWriter, r *http.Request, patience time.Duration, logger log.Logger) {
 	maps.Copy(w.Header(), e.header)
 	w.Header().Set("Content-Length", strconv.Itoa(e.size))
@@ -92,6 +92,6 @@ func (e *exposition) send(w http.ResponseWriter, r *http.Request, patience time.
 		err = control.Flush()
 	}
 	if err != nil && !time.Now().Before(deadline) { // HTTP/2 has an error of its own
-		level.Warn(logger).Log("msg", "scrape broken off, the client reads too slowly", "client", r.RemoteAddr, "sent", sent, "size", e.size)
+		level.Warn(logger).Log("msg", "scrape aborted, the client reads too slowly", "client", r.RemoteAddr, "sent", sent, "size", e.size)
 	}
 }

@@ -1,0 +1,8 @@
+package web
+
+// What docs/reliability.md says of clients.
+const (
+	MaxConnections = maxConnections
+	MaxWriting     = maxWriting
+	MaxReading     = maxReading
+)
