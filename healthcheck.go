@@ -16,7 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// healthTimeout is that of Docker's and Kubernetes' usual probes, or less.
+// healthTimeout is shorter than the HEALTHCHECK's, so that the command can say what
+// is wrong.
 const healthTimeout = 5 * time.Second
 
 // newHealthcheck needs no configuration and no key.
@@ -84,9 +85,11 @@ func healthy(u *url.URL) error {
 		return err
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusUnauthorized {
+	switch response.StatusCode {
+	case http.StatusOK, http.StatusUnauthorized:
+		fmt.Printf("%s: %s\n", u.Redacted(), response.Status)
+		return nil
+	default:
 		return fmt.Errorf("%s: status %s", u.Redacted(), response.Status)
 	}
-	fmt.Printf("%s: %s\n", u.Redacted(), response.Status)
-	return nil
 }

@@ -83,9 +83,9 @@ func run() int {
 		"doctor":      newDoctor(app, p),
 		"healthcheck": newHealthcheck(app),
 	}
-	done, err := false, error(nil)
-	p.commandLine, err = parse(app, os.Args[1:])
-	c := commands[p.command]
+	line, err := parse(app, os.Args[1:])
+	p.commandLine = line
+	c, done := commands[line.command], false
 	if err == nil {
 		err = checkDemo(*demo, int(*demoTenants))
 	}
