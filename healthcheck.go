@@ -12,7 +12,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/petra-exporter/petra_exporter/collector/config"
-	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/petra-exporter/petra_exporter/collector/web"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -26,8 +27,15 @@ func newHealthcheck(app *kingpin.Application) command {
 	exporter := cmd.Flag("url", "URL of the exporter. Default: the first --web.listen-address on this machine, with https where --web.config.file has TLS.").PlaceHolder("URL").String()
 	addresses := cmd.Flag("web.listen-address", "As for serve.").Default(listenAddress).Strings()
 	webConfig := cmd.Flag("web.config.file", "As for serve.").PlaceHolder("FILE").String()
+	var paths web.Options
+	cmd.Flag("web.external-url", "As for serve.").PlaceHolder("URL").StringVar(&paths.ExternalURL)
+	cmd.Flag("web.route-prefix", "As for serve.").PlaceHolder("PATH").StringVar(&paths.RoutePrefix)
 	return command{check: func() (done bool, err error) {
-		u, err := healthURL(*exporter, *addresses, *webConfig)
+		prefix, err := paths.Prefix()
+		if err != nil {
+			return true, err
+		}
+		u, err := healthURL(*exporter, *addresses, prefix, *webConfig)
 		if err == nil {
 			err = healthy(u)
 		}
@@ -36,7 +44,7 @@ func newHealthcheck(app *kingpin.Application) command {
 }
 
 // healthURL is where the exporter says that it is healthy.
-func healthURL(exporter string, addresses []string, webConfig string) (*url.URL, error) {
+func healthURL(exporter string, addresses []string, prefix, webConfig string) (*url.URL, error) {
 	if exporter != "" {
 		u, err := url.Parse(exporter)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
@@ -52,9 +60,9 @@ func healthURL(exporter string, addresses []string, webConfig string) (*url.URL,
 	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/-/healthy"}
+	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: prefix + "/-/healthy"}
 	if webConfig != "" {
-		var c web.Config
+		var c toolkit.Config
 		content, err := config.ReadFile(webConfig)
 		if err == nil {
 			err = yaml.Unmarshal(content, &c)

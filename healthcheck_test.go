@@ -90,7 +90,8 @@ func TestUnhealthy(t *testing.T) {
 		"--web.listen-address=vsock://:9100":                                  "--web.listen-address: address vsock://:9100: too many colons in address; name the exporter with --url\n",
 		"--web.config.file=missing.yml":                                       "--web.config.file: open missing.yml: no such file or directory\n",
 		"--web.config.file=" + tempFile(t, "web.yml", "tls_server_config: x"): "--web.config.file: yaml: unmarshal errors: line 1: ",
-		"extra": "unexpected extra, try --help",
+		"--web.route-prefix={x}":                                              "--web.route-prefix: the path of \"{x}\" must be ",
+		"extra":                                                               "unexpected extra, try --help",
 	} {
 		t.Run(arg, func(t *testing.T) {
 			t.Parallel()
@@ -102,5 +103,23 @@ func TestUnhealthy(t *testing.T) {
 	}
 	if status, _, stderr := execute(t, nil, "healthcheck", "--url="+server.URL); status != 0 {
 		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// TestHealthcheckPrefix checks that the command finds an exporter that serves below
+// a prefix.
+func TestHealthcheckPrefix(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "--demo", "--web.external-url=https://example.com/petra/")
+	address := "--web.listen-address=" + strings.TrimPrefix(p.url, "http://")
+	for _, c := range []struct{ env, args []string }{
+		{nil, []string{"--web.external-url=https://example.com/petra/"}},
+		{nil, []string{"--web.external-url=https://example.com/", "--web.route-prefix=/petra"}},
+		{[]string{"PETRA_EXPORTER_WEB_EXTERNAL_URL=/petra/"}, nil},
+	} {
+		status, stdout, stderr := execute(t, c.env, append([]string{"healthcheck", address}, c.args...)...)
+		if want := p.url + "/petra/-/healthy: 200 OK\n"; status != 0 || stderr != "" || stdout != want {
+			t.Errorf("%q %q: status %d, want %q: %s%s", c.env, c.args, status, want, stdout, stderr)
+		}
 	}
 }
