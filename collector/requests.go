@@ -23,7 +23,7 @@ func NewRequests(logger log.Logger) *Requests {
 		logger: logger,
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "petra_api_requests_total",
-			Help: "Requests to the API by HTTP status, or error where none came.",
+			Help: "Requests to the API by HTTP status, or error if there was no answer.",
 		}, []string{"route", "code"}),
 		duration: prometheus.NewHistogramVec(native(prometheus.HistogramOpts{
 			Name:    "petra_api_request_duration_seconds",
