@@ -1,12 +1,28 @@
 package collector
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
 
+	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 )
+
+// Client is what the refresher needs of the API client. Tests replace its
+// transport, never the client.
+type Client interface {
+	Incidents(context.Context, petra.IncidentsQuery) (*petra.Incidents, error)
+	Tenants(context.Context) (*petra.Tenants, error)
+}
+
+// active is what one request works with; a reload replaces all of it at once.
+type active struct {
+	cfg    *config.Config
+	client Client
+	*apiState
+}
 
 // apiState is what is known of one API, and how it answers. A reload to another
 // API begins a new one; a request that is then in flight ends in the old one,

@@ -96,7 +96,7 @@ func (c *Collector) configure(cfg *config.Config, client Client, api func(before
 	notes := w.store.configure(w.cfg)
 	r.current = w
 	r.mu.Unlock()
-	r.logNotes(notes)
+	logNotes(r.logger, notes)
 	for _, warning := range w.cfg.Warnings() {
 		level.Warn(r.logger).Log("msg", "the configuration is likely a mistake", "warning", warning)
 	}

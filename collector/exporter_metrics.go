@@ -21,12 +21,6 @@ type exporterMetrics struct {
 	reloadSuccess    prometheus.Gauge
 }
 
-func native(opts prometheus.HistogramOpts) prometheus.HistogramOpts {
-	opts.NativeHistogramBucketFactor = 1.1
-	opts.NativeHistogramMaxBucketNumber = 100
-	return opts
-}
-
 func newExporterMetrics(requests *Requests) *exporterMetrics {
 	m := &exporterMetrics{
 		requests: requests,

@@ -8,17 +8,9 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/petra-exporter/petra_exporter/collector/config"
 	"github.com/petra-exporter/petra_exporter/petra"
 	"golang.org/x/sync/singleflight"
 )
-
-// Client is what the refresher needs of the API client. Tests replace its
-// transport, never the client.
-type Client interface {
-	Incidents(context.Context, petra.IncidentsQuery) (*petra.Incidents, error)
-	Tenants(context.Context) (*petra.Tenants, error)
-}
 
 // refresher makes the refreshes that scrapes ask for.
 //
@@ -40,13 +32,6 @@ type refresher struct {
 	stopped    bool // no refresh may begin
 	lastScrape time.Time
 	current    active
-}
-
-// active is what one request works with; a reload replaces all of it at once.
-type active struct {
-	cfg    *config.Config
-	client Client
-	*apiState
 }
 
 func (r *refresher) active() active {
@@ -183,7 +168,7 @@ func (r *refresher) fetch(w active, id string) error {
 	} else if answer != nil {
 		w.store.unusable(resp)
 	}
-	r.logNotes(notes)
+	logNotes(r.logger, notes)
 	switch {
 	case r.ctx.Err() != nil:
 		level.Debug(r.logger).Log("msg", "request ended by the shutdown", "tenant_id", id)
@@ -191,10 +176,10 @@ func (r *refresher) fetch(w active, id string) error {
 	case errors.Is(err, petra.ErrNoBudget):
 		return err
 	case err != nil:
-		r.failed(w, id, err)
+		w.failed(r.logger, id, err)
 		return err
 	}
-	r.routeSucceeded(w, petra.RouteIncidents, id == "" || w.cfg.Plain())
+	w.routeSucceeded(r.logger, petra.RouteIncidents, id == "" || w.cfg.Plain())
 	w.answered(id)
 	return nil
 }
@@ -225,11 +210,11 @@ func (r *refresher) list(w active) error {
 		return err
 	}
 	notes, err := w.store.mergeTenants(tenants, err)
-	r.logNotes(notes)
+	logNotes(r.logger, notes)
 	if err != nil {
-		r.routeFailed(w, petra.RouteTenants, err, true)
+		w.routeFailed(r.logger, petra.RouteTenants, err, true)
 		return err
 	}
-	r.routeSucceeded(w, petra.RouteTenants, true)
+	w.routeSucceeded(r.logger, petra.RouteTenants, true)
 	return nil
 }

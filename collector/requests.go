@@ -59,3 +59,10 @@ func (r *Requests) Observe(request petra.Request) {
 	}
 	level.Debug(r.logger).Log(line...)
 }
+
+// native adds native buckets to a histogram of the exporter itself.
+func native(opts prometheus.HistogramOpts) prometheus.HistogramOpts {
+	opts.NativeHistogramBucketFactor = 1.1
+	opts.NativeHistogramMaxBucketNumber = 100
+	return opts
+}
