@@ -189,3 +189,35 @@ func TestWholeReadsOnRealClock(t *testing.T) {
 	cancel()
 	<-ended
 }
+
+// TestReads: what makes a tenant known, a gap, and a since that moves back.
+func TestReads(t *testing.T) {
+	begun := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
+	at := func(minutes int) time.Time { return begun.Add(time.Duration(minutes) * time.Minute) }
+	answer := func(minute int) response {
+		return response{start: at(minute), end: at(minute), answer: &petra.Incidents{Date: at(minute)}}
+	}
+	var r reads
+	for _, step := range []struct {
+		what      string
+		do        func()
+		readiness readiness
+		history   [2]bool // of a truncated organization read, and of a full read
+	}{
+		{"nothing", func() {}, unread, [2]bool{true, true}},
+		{"the newest incidents", func() { r.add(answer(1), &coverage{from: at(-60)}, false) }, partRead, [2]bool{false, true}},
+		{"all", func() { r.add(answer(2), &coverage{all: true}, true) }, complete, [2]bool{false, false}},
+		{"the newest again", func() { r.add(answer(3), &coverage{from: at(-30)}, false) }, complete, [2]bool{false, false}},
+		{"newer ones only", func() { r.add(answer(60), &coverage{from: at(50)}, false) }, gap, [2]bool{false, false}},
+		{"since moves back in the gap", func() { r.widen(at(-1000)) }, unread, [2]bool{true, true}},
+		{"the newest within the new bound", func() { r.add(answer(61), &coverage{from: at(50)}, false) }, partRead, [2]bool{false, true}},
+		{"since moves back again", func() { r.widen(at(-2000)) }, partRead, [2]bool{false, true}},
+		{"all within it", func() { r.add(answer(62), &coverage{all: true}, true) }, complete, [2]bool{false, false}},
+		{"since moves back", func() { r.widen(at(-3000)) }, unread, [2]bool{true, true}},
+	} {
+		step.do()
+		if got := [2]bool{r.history(false), r.history(true)}; r.readiness != step.readiness || got != step.history {
+			t.Errorf("%s: readiness %d, history %v; want %d, %v", step.what, r.readiness, got, step.readiness, step.history)
+		}
+	}
+}
