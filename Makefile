@@ -105,6 +105,10 @@ release: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod # for the release work
 release-snapshot: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make all of a release in dist, unpublished
 	$(GORELEASER) --snapshot --skip=$(NOT_HERE)
 
+.PHONY: chart
+chart: .cache/bin/helm ## package the Helm chart in dist/charts
+	.cache/bin/helm package deploy/helm/petra-exporter --destination dist/charts
+
 .PHONY: targets
 targets: .cache/bin/goreleaser ## build the binary for every system of a release
 	PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser build --snapshot --clean
