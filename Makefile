@@ -60,7 +60,7 @@ smoke: build ## start the binary's demo, scrape it, check it, stop it
 
 .PHONY: rules
 rules: .cache/bin/promtool ## check and test the rules for Prometheus
-	cd deploy/prometheus && $(PROMTOOL) check config --lint=all --lint-fatal prometheus.yml
+	cd deploy/prometheus && $(PROMTOOL) check config --lint=all --lint-fatal prometheus.yml petra.scrape.yml
 	cd deploy/prometheus && $(PROMTOOL) check rules --lint=all --lint-fatal petra.rules.yml petra.alerts.yml
 	cd deploy/prometheus && $(PROMTOOL) test rules tests/*.yml
 
@@ -105,6 +105,10 @@ release: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod # for the release work
 release-snapshot: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make all of a release in dist, unpublished
 	$(GORELEASER) --snapshot --skip=$(NOT_HERE)
 
+.PHONY: chart
+chart: .cache/bin/helm ## package the Helm chart in dist/charts
+	.cache/bin/helm package deploy/helm/petra-exporter --destination dist/charts
+
 .PHONY: targets
 targets: .cache/bin/goreleaser ## build the binary for every system of a release
 	PATH="$(CURDIR)/.cache/bin:$$PATH" tools/build goreleaser build --snapshot --clean
@@ -113,9 +117,9 @@ targets: .cache/bin/goreleaser ## build the binary for every system of a release
 packages: .cache/bin/goreleaser .cache/bin/cyclonedx-gomod ## make the Linux packages (amd64)
 	LINUX_AMD64_ONLY=1 $(GORELEASER) --snapshot --skip=sign,docker
 
-.PHONY: trydeb
-trydeb: ## install the deb that make packages has made, run it, remove it
-	tools/trydeb dist/*.deb
+.PHONY: trysystemd
+trysystemd: ## install the deb that make packages has made under a booted systemd, try its units, remove it
+	tools/trysystemd/run dist/*.deb dist/*.rpm
 
 .cache/bin/helm: tools/helm/go.mod tools/helm/go.sum
 	go -C tools/helm build -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm

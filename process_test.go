@@ -42,14 +42,16 @@ func TestLogReaderGone(t *testing.T) {
 }
 
 // TestUnitRestarts holds that systemd starts the exporter again however it has
-// ended.
+// ended, and however often.
 func TestUnitRestarts(t *testing.T) {
 	unit, err := os.ReadFile("deploy/systemd/petra_exporter.service")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(unit), "\nRestart=always\n") {
-		t.Error("the unit does not say Restart=always")
+	for _, line := range []string{"Restart=always", "StartLimitIntervalSec=0"} {
+		if !strings.Contains(string(unit), "\n"+line+"\n") {
+			t.Errorf("the unit does not say %s", line)
+		}
 	}
 }
 

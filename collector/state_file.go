@@ -108,10 +108,21 @@ func stateTarget(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if mounted, err := mountinfo.Mounted(target); err == nil && mounted {
+	if mounted, err := isMount(target); err == nil && mounted {
 		return "", fmt.Errorf("%s is a mount of its own, and so cannot be replaced; mount its directory instead", path)
 	}
 	return target, nil
+}
+
+// isMount looks into the table of mounts. mountinfo.Mounted compares devices where
+// openat2 is not allowed, and takes each file on an overlay for a mount.
+func isMount(path string) (bool, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false, err
+	}
+	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(path))
+	return len(mounts) > 0, err
 }
 
 // stateContent reads a state file, complete or not. Another program's file is an

@@ -4,7 +4,8 @@ set -e
 case $1 in
 remove | 0)
 	if [ -d /run/systemd/system ]; then
-		systemctl disable --now petra_exporter.service
+		systemctl stop petra_exporter.socket petra_exporter.service 'petra_exporter@*.service'
+		systemctl disable petra_exporter.socket petra_exporter.service petra_exporter@.service
 	fi
 	;;
 esac

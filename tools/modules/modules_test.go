@@ -91,6 +91,38 @@ func TestEveryModuleHasItsReason(t *testing.T) {
 	compare(t, "go.mod of a tool", others, tools)
 }
 
+// TestDependabot compares the folders for which dependencies are updated with
+// those that have any.
+func TestDependabot(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(root, ".github/dependabot.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, update := range strings.Split(string(content), "- package-ecosystem: ")[1:] {
+		ecosystem := strings.Fields(update)[0]
+		for _, folder := range regexp.MustCompile(`(?m)^      - (/\S*)$`).FindAllStringSubmatch(update, -1) {
+			got[ecosystem] = append(got[ecosystem], folder[1])
+		}
+	}
+	want := map[string][]string{}
+	for ecosystem, file := range map[string]string{"gomod": "go.mod", "npm": "package.json"} {
+		out, err := exec.Command("git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard", file, "*/"+file).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range strings.FieldsSeq(string(out)) {
+			want[ecosystem] = append(want[ecosystem], filepath.Join("/", filepath.Dir(path)))
+		}
+	}
+	for ecosystem, folders := range want {
+		slices.Sort(folders)
+		if slices.Sort(got[ecosystem]); !slices.Equal(got[ecosystem], folders) {
+			t.Errorf(".github/dependabot.yml updates %s in %q, want %q", ecosystem, got[ecosystem], folders)
+		}
+	}
+}
+
 // TestNoToolTwice: a second row for the same tool gives another reason.
 func TestNoToolTwice(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
