@@ -282,6 +282,8 @@ func TestExporterFlags(t *testing.T) {
 			value = mounted(t, exporter, value)
 		case "petra.api-key-file":
 			value = key
+		case "state.file": // on a volume of its own
+			value = filepath.Join(t.TempDir(), filepath.Base(value))
 		}
 		args = append(args, "--"+name+"="+value)
 	}
