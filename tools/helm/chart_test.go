@@ -1,6 +1,9 @@
 package helm
 
 import (
+	"encoding/pem"
+	"errors"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,8 +113,11 @@ func TestFiles(t *testing.T) {
 func TestExporter(t *testing.T) {
 	exporter := build(t)
 	each(t, func(t *testing.T, r resources) {
-		config := filepath.Join(t.TempDir(), "petra_exporter.yml")
-		if err := os.WriteFile(config, []byte(r.config.Data["petra_exporter.yml"]), 0o600); err != nil {
+		dir := t.TempDir()
+		config := filepath.Join(dir, "petra_exporter.yml")
+		ca := filepath.Join(dir, "ca.pem") // which is on a volume too
+		content := strings.ReplaceAll(r.config.Data["petra_exporter.yml"], "/etc/petra_exporter_web/ca.pem", ca)
+		if err := errors.Join(os.WriteFile(config, []byte(content), 0o600), os.WriteFile(ca, certificate(), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		args := []string{"--config.check"}
@@ -119,6 +125,8 @@ func TestExporter(t *testing.T) {
 			switch name, _, _ := strings.Cut(arg, "="); name {
 			case "--config.file":
 				arg = "--config.file=" + config
+			case "--state.file": // on a volume
+				arg = "--state.file=" + filepath.Join(dir, "state.json")
 			case "--web.config.file":
 				continue
 			}
@@ -128,6 +136,13 @@ func TestExporter(t *testing.T) {
 			t.Errorf("%v\n%s\n%s", err, out, r.config.Data["petra_exporter.yml"])
 		}
 	})
+}
+
+// certificate is any valid one, as PEM.
+func certificate() []byte {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }
 
 // Another configuration is another pod.
