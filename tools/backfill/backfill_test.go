@@ -134,11 +134,11 @@ func hold(t *testing.T, w *petratest.Organization, hour, start time.Time) {
 	write(t, config, "closed_statuses: [FALSE_POSITIVE]\napi: {requests_per_minute: 600}\n")
 	flags := []string{"--config.file=" + config, "--petra.api-url=" + api.URL}
 
-	since := "" // the first incident
+	command := append(slices.Clone(flags), "backfill", "--output="+history, "--requests-per-minute=600")
 	if !start.IsZero() {
-		since = fmt.Sprint(start.Unix())
+		command = append(command, "--start="+fmt.Sprint(start.Unix()))
 	}
-	took := run(t, exporter, append(flags, "backfill", "--output="+history, "--start="+since, "--requests-per-minute=600",
+	took := run(t, exporter, append(command,
 		"--label=job=petra", "--label=instance=petra", "--metric=raised", "--metric=incidents", "--metric=open", "--metric=dwell", "--metric=detection", "--metric=remediation")...)
 	info, err := os.Stat(history)
 	if err != nil {

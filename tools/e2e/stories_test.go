@@ -293,6 +293,9 @@ func (w *org) allEvaluated(begun time.Time) {
 				if r.Health != prometheus.RuleHealthGood || r.LastError != "" {
 					w.t.Fatalf("%s: %s %s", r.Name, r.Health, r.LastError)
 				}
+				if r.Name == "tenant:petra_open_incidents_unlisted:last_known" {
+					continue // no tenant has so many open incidents
+				}
 				w.must(fmt.Sprintf("last_over_time(%s[%ds])", r.Name, int(time.Since(begun).Seconds())))
 			case prometheus.AlertingRule:
 				alerting++
