@@ -74,9 +74,8 @@ func (a *apiState) listDue(now time.Time) bool {
 func (a *apiState) answered(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.probeOnly = false
 	if id == "" {
-		a.holdFullReads = false
+		a.probeOnly, a.holdFullReads = false, false
 	}
 }
 
@@ -90,8 +89,8 @@ func (a *apiState) unanswered(id string, err error) (failing string) {
 	switch {
 	case waits(err):
 		a.holdFullReads = true // the next organization read is to show whether the API answers again
-	case id == "":
-		a.holdFullReads = unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)
+	case id == "" && (unauthorized || errors.Is(err, petra.ErrForbidden) || errors.Is(err, petra.ErrKey)):
+		a.holdFullReads = true
 	}
 	return a.routes[petra.RouteIncidents].failing
 }

@@ -28,11 +28,13 @@ type coverage struct {
 // coverage returns what the answer covers, of which foreign incidents belong to
 // other tenants than the one asked for. A truncated answer covers what is newer
 // than its oldest incident, and not what was created with it: others of that time
-// may lie beyond the cut. Without a usable time it covers nothing. An answer that
+// may be beyond it. Without a usable time it covers nothing. An answer that
 // was asked for before since moved back says nothing about what is older.
 func (r *response) coverage(foreign int, since time.Time) coverage {
 	c := coverage{of: r.of, start: r.start, since: r.since, all: true}
-	if oldest := r.answer.Oldest(); r.answer.Truncated() && (oldest.IsZero() || !oldest.Before(r.since)) {
+	if r.answer.Received > petra.MaxElements {
+		c.all = false // the rest was not decoded
+	} else if oldest := r.answer.Oldest(); r.answer.Truncated() && (oldest.IsZero() || !oldest.Before(r.since)) {
 		c.all, c.from = false, oldest
 		c.truncated = r.of != "" && foreign == 0 && !oldest.IsZero()
 	} else if r.since.After(since) {

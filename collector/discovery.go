@@ -75,7 +75,7 @@ func (s *store) mergeTenants(list *petra.Tenants, err error) ([]note, error) {
 		t.Tenant, t.petraIDKnown, t.inList, t.listsMissing, t.warned = listed, true, true, 0, false
 		in[listed.ID] = true
 	}
-	if s.list.whole() {
+	if s.list.allUsable() {
 		for _, t := range s.tenants {
 			if !in[t.ID] {
 				notes = append(notes, s.markNotListed(t)...)
@@ -137,7 +137,7 @@ func (s *store) resolve(named petra.Tenant) (*tenant, []note) {
 // configuration or a good list, incidents are how tenants become known.
 func (s *store) discover(named petra.Tenant) (*tenant, []note) {
 	t, notes := s.resolve(named)
-	discovering := len(s.cfg.Tenants) == 0 && !s.list.whole()
+	discovering := len(s.cfg.Tenants) == 0 && !s.list.allUsable() && (t == nil || t.listsMissing < departedAfter)
 	if t == nil && discovering {
 		t = s.newTenant(named.ID)
 	}

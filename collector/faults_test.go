@@ -246,3 +246,22 @@ func TestNoRequestWithoutKey(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedOnce: one 403 does not make a tenant stale whose full reads have
+// failed for longer than max_staleness, while organization reads kept it fresh.
+func TestRefusedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
+		e := newExporter(t, api, "max_staleness: 15m")
+		runScrapes(e, 4*time.Minute)
+		isA := func(r petratest.Request) bool { return petratest.IsFullRead(r) && r.TenantID == "Aaaaa1" }
+		api.SetFault(petratest.Fault{Kind: petratest.Status500, Match: isA})
+		runScrapes(e, 17*time.Minute)
+		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		api.SetFault(petratest.Fault{Kind: petratest.Status403, Match: isA})
+		runScrapes(e, 2*time.Minute)
+		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+		runScrapes(e, 15*time.Minute)
+		e.scrape().wantNone(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`)
+	})
+}

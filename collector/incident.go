@@ -79,8 +79,8 @@ func (i *incident) recent(from, now time.Time) (raised, remediated bool) {
 	return raised, remediated
 }
 
-// update takes over what the API says now. Times do not change: one that has
-// become unusable is still known.
+// update takes over what the API says now. A time that has become unusable is
+// still known.
 func (i *incident) update(seen sighting, keepUser bool) {
 	seen.Tenant = petra.Tenant{}
 	if seen.CreatedAt.IsZero() {

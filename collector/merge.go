@@ -13,13 +13,12 @@ import (
 func (s *store) merge(r response) ([]note, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seen, foreign, notes := s.groupByTenant(r)
+	seen, foreign, unlisted, notes := s.groupByTenant(r)
 	if foreign > 0 && foreign == len(r.answer.Incidents) {
 		return nil, fmt.Errorf("%w: none of %d incidents belongs to the requested tenant", petra.ErrUndecodable, r.answer.Received)
 	}
-	before := s.unreadableNow()
 	covered := r.coverage(foreign, s.cfg.Since)
-	doubts := len(r.answer.Unassigned()) + foreign
+	doubts := len(r.answer.Unassigned()) + foreign + unlisted
 	if r.of == "" {
 		s.orgRead = covered
 		for _, t := range s.collected() {
@@ -35,7 +34,7 @@ func (s *store) merge(r response) ([]note, error) {
 	s.countUnreadable(r, covered)
 	s.remember(covered)
 	s.listOpen()
-	return append(notes, s.answerNotes(r, before)...), nil
+	return append(notes, s.answerNotes(r)...), nil
 }
 
 // failed takes over that a request for incidents has failed: of a tenant or,
@@ -53,7 +52,9 @@ func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	if t == nil || refused && !t.petraIDKnown && !s.list.tried {
 		return false // the list will show whether there is such a tenant
 	}
-	t.refused = t.refused || refused
+	if refused && t.refusedSince.IsZero() {
+		t.refusedSince = clock()
+	}
 	if kind == "" {
 		return false
 	}
@@ -63,8 +64,9 @@ func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 }
 
 // groupByTenant sorts the incidents of an answer by tenant. It leaves out those
-// that are too old and, in the answer for one tenant, those of another.
-func (s *store) groupByTenant(r response) (seen map[*tenant][]sighting, foreign int, notes []note) {
+// that are too old, the unlisted ones of tenants that are not known and, in the
+// answer for one tenant, the foreign ones of another.
+func (s *store) groupByTenant(r response) (seen map[*tenant][]sighting, foreign, unlisted int, notes []note) {
 	seen = map[*tenant][]sighting{}
 	unseen := map[*status]int{}
 	for _, i := range r.answer.Incidents {
@@ -75,12 +77,19 @@ func (s *store) groupByTenant(r response) (seen map[*tenant][]sighting, foreign 
 		}
 		t, found := s.discover(i.Tenant)
 		notes = append(notes, found...)
-		if t == nil || !s.collects(t) {
+		if t == nil {
+			unlisted++ // of a tenant that was removed, or whose ID has changed
+			continue
+		}
+		if !s.collects(t) {
 			continue
 		}
 		i.ID = incidentID(i.ID)
-		if known := t.incidents[i.ID]; s.tooOld(i.CreatedAt) && (known == nil || !known.present) {
-			continue // the API does not send what is too old: the time of a known one has become wrong
+		if s.tooOld(i.CreatedAt) {
+			if known := t.incidents[i.ID]; known == nil || !known.present {
+				continue
+			}
+			i.CreatedAt = time.Time{} // the API does not send what is too old: it is wrong, and the known time stays
 		}
 		st, isUnseen := s.statuses.see(i.RemediationStatus)
 		if isUnseen || unseen[st] > 0 {
@@ -93,13 +102,13 @@ func (s *store) groupByTenant(r response) (seen map[*tenant][]sighting, foreign 
 			notes = append(notes, warn("msg", "a remediation status in none of the configured lists is treated as open", "remediation_status", st.label, "incidents", n))
 		}
 	}
-	return seen, foreign, notes
+	return seen, foreign, unlisted, notes
 }
 
 // mergeTenant takes over what an answer says, and does not say, about one tenant.
 // Of two answers in flight, the one that was asked for earlier says nothing about
 // what the other covered. Each of the doubts, elements that could not be assigned
-// or that are another tenant's, may be an incident that seems to be missing.
+// or that seem to be another tenant's, may be an incident that seems to be missing.
 func (s *store) mergeTenant(t *tenant, seen []sighting, r response, covered coverage, doubts int) {
 	isFullRead := covered.isFullRead(t.Onboarded)
 	history := t.reads.history(isFullRead)
@@ -119,9 +128,9 @@ func (s *store) mergeTenant(t *tenant, seen []sighting, r response, covered cove
 		}
 	}
 	if r.of != "" || covered.all {
-		t.refused, t.err = false, ""
+		t.refusedSince, t.err = time.Time{}, ""
 	}
-	if !t.refused {
+	if !t.refused() {
 		t.markUp(true)
 	}
 	if !covered.nothing() {

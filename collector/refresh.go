@@ -14,8 +14,8 @@ import (
 
 // refresher makes the refreshes that scrapes ask for.
 //
-// Locks are taken in the order refresher, apiState, store, budget. None is held
-// over a request, a line of the log or the sending of a metric.
+// Locks are taken in the order refresher, apiState, store, budget. While it
+// serves, none is held over a request, a log line or the sending of a metric.
 type refresher struct {
 	ctx      context.Context // ends with the process: a refresh outlives the scrape that began it
 	logger   log.Logger

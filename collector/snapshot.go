@@ -104,8 +104,8 @@ func readState(content []byte, apiURL string) (*snapshotFile, error) {
 	case *v != stateVersion && *v != stateVersion-1:
 		return nil, fmt.Errorf("format version %d; this program reads %d and %d", *v, stateVersion-1, stateVersion)
 	}
-	if saved.APIURL != apiURL {
-		return nil, fmt.Errorf("it is for another API, %s", saved.APIURL)
+	if config.SameAPI(saved.APIURL) != apiURL {
+		return nil, fmt.Errorf("it is for another API, %s; the configured one is %s", saved.APIURL, apiURL)
 	}
 	return &saved, nil
 }
@@ -137,7 +137,7 @@ func (s *store) save() *snapshotFile {
 func (t *tenant) save() tenantSnapshot {
 	saved := tenantSnapshot{
 		Tenant: t.Tenant, Resolved: t.petraIDKnown, InList: t.inList, Learned: t.fromIncident, Lacking: t.listsMissing, Warned: t.warned,
-		Up: t.up, Denied: t.refused, Err: t.err,
+		Up: t.up, Denied: t.refused(), Err: t.err,
 		Covered: t.reads.last, CoveredAt: t.reads.lastOnAPI, Whole: t.reads.lastFull, KnownFrom: t.reads.knownFrom,
 		Complete: t.reads.readiness == complete, OrgReadDone: t.reads.readiness >= partRead, FullReadDone: t.reads.readiness >= gap,
 		Truncated: t.reads.truncated, Attempted: t.reads.lastAttempt, Unreadable: t.unreadable,
@@ -207,13 +207,19 @@ func (s *store) load(saved *snapshotFile) {
 	for _, st := range saved.Tenants {
 		t := &tenant{
 			Tenant: st.Tenant, petraIDKnown: st.Resolved, inList: st.InList, fromIncident: st.Learned, listsMissing: st.Lacking, warned: st.Warned,
-			up: st.Up, refused: st.Denied, err: st.Err,
+			up: st.Up, err: st.Err,
 			reads: reads{
 				readiness: st.readiness(), last: past(st.Covered), lastOnAPI: st.CoveredAt, lastFull: past(st.Whole),
 				lastAttempt: past(st.Attempted), knownFrom: st.KnownFrom, truncated: st.Truncated,
 			},
 			unreadable: st.Unreadable,
 			incidents:  make(map[string]*incident, len(st.Incidents)),
+		}
+		if st.Denied {
+			t.refusedSince = past(st.Whole)
+			if t.refusedSince.IsZero() {
+				t.refusedSince = now
+			}
 		}
 		for _, label := range st.Statuses {
 			t.statuses = append(t.statuses, &status{label: label})

@@ -19,8 +19,8 @@ const maxOpenIncidents = 5000
 // of what is known or planned.
 var clock = time.Now
 
-// store is what is known of the tenants and their incidents. Only the refresher
-// changes it; Collect, the plan and the status page read it.
+// store is what is known of the tenants and their incidents. Answers, a reload and
+// a state file change it; Collect, the plan and the overview read it.
 type store struct {
 	mu       sync.RWMutex
 	cfg      *config.Config
@@ -35,6 +35,8 @@ type store struct {
 	answered   bool       // an answer to a request for incidents has come
 	unreadable int        // elements of the last organization read that could not be assigned
 	unordered  bool       // an answer was not newest first
+	// unreadableLogged: the log says that some could not be assigned.
+	unreadableLogged bool
 }
 
 // tenantList is what is known of the list of tenants.
@@ -46,8 +48,8 @@ type tenantList struct {
 	rejected   rejections
 }
 
-// whole reports whether there is a list of which all could be used.
-func (l *tenantList) whole() bool { return l.good && l.unreadable == 0 }
+// allUsable reports whether there is a list of which all could be used.
+func (l *tenantList) allUsable() bool { return l.good && l.unreadable == 0 }
 
 // note is a log line: something changed that a person may want to know.
 type note struct {
@@ -114,7 +116,7 @@ func (s *store) readOf(r response) *tenant {
 // unknownID reports whether a configured tenant is neither in the list nor has
 // incidents.
 func (s *store) unknownID(t *tenant) bool {
-	return t.configuredID != "" && !t.inList && len(t.incidents) == 0 && s.list.whole()
+	return t.configuredID != "" && !t.inList && len(t.incidents) == 0 && s.list.allUsable()
 }
 
 // canPublish reports whether the tenant may have series about incidents: its

@@ -42,12 +42,14 @@ func (s *store) unreadableNow() int {
 }
 
 // answerNotes say what an answer has changed in how well the API can be read.
-func (s *store) answerNotes(r response, before int) (notes []note) {
-	now := s.unreadableNow()
+func (s *store) answerNotes(r response) (notes []note) {
+	now, unassigned := s.unreadableNow(), r.answer.Unassigned()
 	switch {
-	case now > 0 && before == 0: // so that this answer has some
-		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents that are missing from it stay as they are", "incidents", now, "reason", r.answer.Unassigned()[0].Reason))
-	case now == 0 && before > 0:
+	case len(unassigned) > 0 && !s.unreadableLogged:
+		s.unreadableLogged = true
+		notes = append(notes, warn("msg", "incidents in the API's answer cannot be read; known incidents that are missing from it stay as they are", "incidents", now, "reason", unassigned[0].Reason))
+	case now == 0 && s.unreadableLogged:
+		s.unreadableLogged = false
 		notes = append(notes, info("msg", "all incidents in the API's answers can be read again"))
 	}
 	if !s.unordered && !r.answer.NewestFirst() {

@@ -224,11 +224,59 @@ func TestCreationBecomesOld(t *testing.T) {
 				e := newExporter(t, api, m.yaml+"\nsince: 1999-01-01")
 				runScrapes(e, 2*time.Minute)
 				wantOpen(t, e.scrape())
-				api.SetFault(damageOf("open-Aaaaa1", set("createdAt", "1970-01-01T00:00:00Z")))
+				api.SetFault(damageOf("open-Aaaaa1", set("createdAt", "1980-01-01T00:00:00Z")))
+				runScrapes(e, 3*time.Minute)
+				wantOpen(t, e.scrape())
+				if err := e.configure(m.yaml + "\nsince: 1999-01-01"); err != nil {
+					t.Fatal(err)
+				}
 				runScrapes(e, 3*time.Minute)
 				wantOpen(t, e.scrape())
 			})
 		})
+	}
+}
+
+// TestWrongEarlyTime: one creation time that is wrong and early does not make a
+// truncated answer cover what lies beyond it.
+func TestWrongEarlyTime(t *testing.T) {
+	for _, at := range []string{"1970-01-01T00:00:00.000Z", "1990-05-05T05:05:05Z"} {
+		for _, from := range []string{"later", "the start"} {
+			t.Run(at+"/"+from, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					api := petratest.NewAPI(bigOrg(time.Now()), petratest.Options{})
+					fault := damageOf("flood-500ns", set("createdAt", at))
+					if from == "the start" {
+						api.SetFault(fault)
+					}
+					e := newExporter(t, api, "")
+					runScrapes(e, 3*time.Minute)
+					api.SetFault(fault)
+					runScrapes(e, 5*time.Minute)
+					wantOpen(t, e.scrape())
+				})
+			})
+		}
+	}
+}
+
+// TestTenantIDChanges: incidents whose tenant has an ID that is in no list prove no
+// absence.
+func TestTenantIDChanges(t *testing.T) {
+	for _, id := range []string{"open-Aaaaa1", ""} {
+		for _, mode := range []string{"organization", "truncated"} {
+			t.Run(mode+"/"+id, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					api := petratest.NewAPI(modes[mode].org(time.Now()), petratest.Options{})
+					e := newExporter(t, api, "")
+					runScrapes(e, 3*time.Minute)
+					wantOpen(t, e.scrape())
+					api.SetFault(damageOf(id, set("tenant", element{"petraTenantId": "unlisted"})))
+					runScrapes(e, 5*time.Minute)
+					wantOpen(t, e.scrape())
+				})
+			})
+		}
 	}
 }
 
@@ -371,6 +419,28 @@ func TestManyRejections(t *testing.T) {
 		if got := again.scrape().sum("petra_incidents_rejected_total"); got < counted {
 			t.Errorf("%v rejected after a restart, %v before", got, counted)
 		}
+	})
+}
+
+// TestDepartedStaysAway: a tenant that has left does not come back through its old
+// incidents because the list of tenants becomes unusable.
+func TestDepartedStaysAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := smallOrg(time.Now())
+		api := petratest.NewAPI(org, petratest.Options{})
+		e := newExporter(t, api, "")
+		runScrapes(e, time.Minute)
+		org.RemoveTenant("Aaaaa1")
+		runScrapes(e, 5*time.Minute)
+		api.SetFault(petratest.Fault{Kind: petratest.Damaged, Match: petratest.IsTenants, DamageList: func(list []any) []any {
+			list[0] = nil
+			return list
+		}})
+		runScrapes(e, 3*time.Minute)
+		s := e.scrape()
+		s.wantNone(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`)
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Bbbbb2"}`, 1)
+		s.want(t, `petra_open_incidents{live="false",tenant_id="Ccccc3"}`, 1)
 	})
 }
 

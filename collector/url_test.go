@@ -1,7 +1,9 @@
 package collector_test
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +62,28 @@ func TestSameAPI(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSameAPIInOldFile: a state file that an older version wrote has the URL as it
+// was configured.
+func TestSameAPIInOldFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := petratest.NewAPI(smallOrg(time.Now()), petratest.Options{})
+		file := filepath.Join(t.TempDir(), "state.json")
+		e := newExporterWithState(t, api, "", file)
+		e.scrape()
+		e.stop()
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := strings.Replace(string(content), `"api_url":"http://127.0.0.1"`, `"api_url":"HTTP://127.0.0.1:80/"`, 1)
+		if err := os.WriteFile(file, []byte(old), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		api.SetFault(petratest.Fault{Kind: petratest.Status500})
+		newExporterWithState(t, api, "", file).scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
+	})
 }
 
 // TestAPIURL: an API has one spelling.

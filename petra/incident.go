@@ -107,16 +107,25 @@ func (a *Incidents) Truncated() bool {
 	return a.Received >= MaxIncidents
 }
 
-// Oldest is the earliest creation time in the answer, whatever its order: the
-// answer contains everything created after it. It is zero if no incident has a
-// usable one.
+// Oldest returns the earlier creation time of the first and the last incident that
+// have a usable one: the answer misses nothing that was created after it, whichever
+// end of the list is the old one. One wrong time in between, however early, does
+// not count. It is zero if no incident has a usable time.
 func (a *Incidents) Oldest() (oldest time.Time) {
+	first, last := time.Time{}, time.Time{}
 	for _, i := range a.Incidents {
-		if !i.CreatedAt.IsZero() && (oldest.IsZero() || i.CreatedAt.Before(oldest)) {
-			oldest = i.CreatedAt
+		if i.CreatedAt.IsZero() {
+			continue
 		}
+		if first.IsZero() {
+			first = i.CreatedAt
+		}
+		last = i.CreatedAt
 	}
-	return oldest
+	if first.Before(last) {
+		return first
+	}
+	return last
 }
 
 // NewestFirst reports whether the answer is in the documented order.
@@ -148,10 +157,10 @@ type wireIncident struct {
 	} `json:"user"`
 }
 
-// maxElements is how many elements of an answer are decoded: four times the
+// MaxElements is how many elements of an answer are decoded: four times the
 // maximum that the API sends. The rest counts as one element that could not be
 // assigned.
-const maxElements = 4 * MaxIncidents
+const MaxElements = 4 * MaxIncidents
 
 // decodeIncidents reads an answer. A field of the wrong type keeps its zero value,
 // so that a bad incident never costs the others. If no element can be assigned, it
@@ -167,7 +176,7 @@ func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 		return nil, fmt.Errorf("%w: no list of incidents", ErrUndecodable)
 	}
 	answer := &Incidents{
-		Incidents: make([]Incident, 0, min(len(wire.Incidents), maxElements)),
+		Incidents: make([]Incident, 0, min(len(wire.Incidents), MaxElements)),
 		Received:  len(wire.Incidents),
 		Date:      date,
 	}
@@ -175,8 +184,8 @@ func decodeIncidents(body []byte, date time.Time) (*Incidents, error) {
 		answer.Rejected = append(answer.Rejected, Rejection{reason, key})
 	}
 	for n, raw := range wire.Incidents {
-		if n == maxElements {
-			reject(BadJSON, fmt.Sprintf("more than %d elements", maxElements))
+		if n == MaxElements {
+			reject(BadJSON, fmt.Sprintf("more than %d elements", MaxElements))
 			break
 		}
 		var w wireIncident
@@ -225,11 +234,11 @@ func (w *wireIncident) incident(date time.Time) (Incident, []Reason) {
 	return i, reasons
 }
 
-// usableTime reads a time that lies neither before 1970 nor more than 1 h
-// after the API's clock.
+// usableTime reads a time after the beginning of 1970, which is what null becomes
+// in some languages, and at most 1 h after the API's clock.
 func usableTime(text string, date time.Time) (time.Time, bool) {
 	t, ok := parseTime(text)
-	if !ok || t.Unix() < 0 || t.After(date.Add(time.Hour)) {
+	if !ok || t.Unix() <= 0 || t.After(date.Add(time.Hour)) {
 		return time.Time{}, false
 	}
 	return t, true

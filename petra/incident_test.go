@@ -238,7 +238,8 @@ func TestTolerantDecoding(t *testing.T) {
 		{"createdAt", `"2026-02-30T10:00:00Z"`, noCreated, petra.BadTime},
 		{"createdAt", `"0001-01-01T00:00:00Z"`, noCreated, petra.BadTime},
 		{"createdAt", `"1969-12-31T23:59:59.999Z"`, noCreated, petra.BadTime},
-		{"createdAt", `"1970-01-01T00:00:00Z"`, created(time.Unix(0, 0).UTC()), ""},
+		{"createdAt", `"1970-01-01T00:00:00Z"`, noCreated, petra.BadTime}, // null, in some languages
+		{"createdAt", `"1970-01-01T00:00:01Z"`, created(time.Unix(1, 0).UTC()), ""},
 		{"createdAt", `"2026-03-01T13:00:00Z"`, created(apiDate.Add(time.Hour)), ""},
 		{"createdAt", `"2026-03-01T13:00:00.001Z"`, noCreated, petra.BadTime},
 		{"createdAt", `"9999-12-31T23:59:59Z"`, noCreated, petra.BadTime},
@@ -578,6 +579,7 @@ func TestOldest(t *testing.T) {
 	}{
 		"the last":                 {[]string{element("a", newer), element("b", older)}, older},
 		"the first":                {[]string{element("b", older), element("a", newer)}, older},
+		"a wrong one between":      {[]string{element("a", newer), element("c", `"1999-01-01T00:00:00Z"`), element("b", older)}, older},
 		"the last has no time":     {[]string{element("a", newer), element("b", `null`)}, newer},
 		"the last cannot be used":  {[]string{element("a", newer), element("", older)}, newer},
 		"the last is no object":    {[]string{element("a", newer), element("b", older), `17`}, older},
@@ -592,7 +594,7 @@ func TestOldest(t *testing.T) {
 			if want := mustTime(t, strings.Trim(test.want, `"`)); !got.Oldest().Equal(want) {
 				t.Errorf("oldest %v, want %v", got.Oldest(), want)
 			}
-			if got.NewestFirst() != (name != "the first") {
+			if got.NewestFirst() != (name != "the first" && name != "a wrong one between") {
 				t.Errorf("newest first: %t", got.NewestFirst())
 			}
 		})

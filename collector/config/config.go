@@ -173,6 +173,16 @@ func (c *Config) Plain() bool {
 	return len(c.Tenants) > 0 && 5*len(c.Tenants) <= c.API.RequestsPerMinute
 }
 
+// SameAPI returns the spelling that [Load] gives the URL of an API, for comparing,
+// or the text itself where it is no such URL.
+func SameAPI(text string) string {
+	u, err := apiURL(text)
+	if err != nil {
+		return text
+	}
+	return u.String()
+}
+
 // apiURL checks where a key would be sent. URLs of the same requests are the same
 // API, so a slash at the end, the case of the host and a default port are left
 // out. Its errors do not repeat the value, which may hold a secret.

@@ -26,8 +26,8 @@ type ScrapeOptions struct {
 	Logger      log.Logger
 }
 
-// ScrapeHandler serves the registry, in which the source is registered, after a refresh: with what is known when that has ended or, at the latest, so
-// that the scraper still gets it in time.
+// ScrapeHandler serves the registry, in which the source is registered, once the
+// refresh has ended, or earlier if the scraper would otherwise time out.
 func ScrapeHandler(source Source, registry *prometheus.Registry, o ScrapeOptions) http.Handler {
 	late := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "petra_scrapes_deadline_exceeded_total",
