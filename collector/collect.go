@@ -156,7 +156,7 @@ func (s *store) collectFacts(out *rows, t *tenant, now time.Time) {
 // tenant whose own reads are refused.
 func (s *store) reachedByOrgRead(t *tenant, i *incident, now time.Time) bool {
 	fresh := now.Sub(t.reads.last) <= s.cfg.MaxStaleness
-	return t.refused() && fresh && s.orgRead.reaches(i.CreatedAt)
+	return t.refused && fresh && s.orgRead.reaches(i.CreatedAt)
 }
 
 // collectCounts publishes what is true only once all of a tenant's incidents

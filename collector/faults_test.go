@@ -259,9 +259,9 @@ func TestRefusedOnce(t *testing.T) {
 		runScrapes(e, 17*time.Minute)
 		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
 		api.SetFault(petratest.Fault{Kind: petratest.Status403, Match: isA})
-		runScrapes(e, 2*time.Minute)
+		runScrapes(e, 10*time.Minute)
 		e.scrape().want(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`, 1)
-		runScrapes(e, 15*time.Minute)
+		runScrapes(e, 6*time.Minute)
 		e.scrape().wantNone(t, `petra_open_incidents{live="false",tenant_id="Aaaaa1"}`)
 	})
 }

@@ -52,8 +52,8 @@ func (s *store) failed(of, kind string, everyone, refused bool) (news bool) {
 	if t == nil || refused && !t.petraIDKnown && !s.list.tried {
 		return false // the list will show whether there is such a tenant
 	}
-	if refused && t.refusedSince.IsZero() {
-		t.refusedSince = clock()
+	if refused && !t.refused {
+		t.refused, t.lastBeforeRefusal = true, t.reads.last
 	}
 	if kind == "" {
 		return false
@@ -128,9 +128,9 @@ func (s *store) mergeTenant(t *tenant, seen []sighting, r response, covered cove
 		}
 	}
 	if r.of != "" || covered.all {
-		t.refusedSince, t.err = time.Time{}, ""
+		t.refused, t.err = false, ""
 	}
-	if !t.refused() {
+	if !t.refused {
 		t.markUp(true)
 	}
 	if !covered.nothing() {

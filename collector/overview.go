@@ -104,7 +104,7 @@ func (s *store) overview(o *Overview, now time.Time) {
 func (s *store) tenantOverview(t *tenant, byStatus map[*status]int, now time.Time) TenantOverview {
 	o := TenantOverview{
 		ID: t.ID, Name: labelValue(t.Name), State: s.state(t, now), Unknown: s.unknownID(t),
-		Up: t.up, Refused: t.refused(), Failure: t.err, Truncated: t.reads.truncated, Paused: t.Paused,
+		Up: t.up, Refused: t.refused, Failure: t.err, Truncated: t.reads.truncated, Paused: t.Paused,
 		LastRead: t.reads.last, LastFullRead: t.reads.lastFull,
 	}
 	if !s.canPublish(t) || t.stale(now, s.cfg.MaxStaleness) {

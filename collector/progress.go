@@ -45,7 +45,7 @@ func (s *store) fullReadProgress() (read, pending int) {
 		switch {
 		case t.reads.readiness == complete:
 			read++
-		case !t.refused() && !s.unknownID(t):
+		case !t.refused && !s.unknownID(t):
 			pending++
 		}
 	}

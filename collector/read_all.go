@@ -122,7 +122,7 @@ func (s *store) unread() (ids []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.collected() {
-		if t.reads.readiness != complete && !t.refused() {
+		if t.reads.readiness != complete && !t.refused {
 			ids = append(ids, t.ID)
 		}
 	}

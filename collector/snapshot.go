@@ -45,26 +45,27 @@ type snapshotFile struct {
 
 type tenantSnapshot struct {
 	petra.Tenant
-	Resolved     bool               `json:"resolved"`
-	InList       bool               `json:"in_list"`
-	Learned      bool               `json:"learned"`
-	Lacking      int                `json:"lacking"`
-	Warned       bool               `json:"warned"`
-	Statuses     []string           `json:"statuses"`
-	Up           *bool              `json:"up"`
-	Denied       bool               `json:"denied"`
-	Err          string             `json:"err"`
-	Covered      time.Time          `json:"covered,omitzero"`
-	CoveredAt    time.Time          `json:"covered_at,omitzero"`
-	Whole        time.Time          `json:"whole,omitzero"`
-	KnownFrom    time.Time          `json:"known_from,omitzero"`
-	Complete     bool               `json:"complete"`
-	Truncated    bool               `json:"truncated"`
-	Attempted    time.Time          `json:"attempted,omitzero"`
-	OrgReadDone  bool               `json:"head_read"`
-	FullReadDone bool               `json:"whole_read"`
-	Unreadable   int                `json:"unreadable,omitempty"`
-	Incidents    []incidentSnapshot `json:"incidents"`
+	Resolved          bool               `json:"resolved"`
+	InList            bool               `json:"in_list"`
+	Learned           bool               `json:"learned"`
+	Lacking           int                `json:"lacking"`
+	Warned            bool               `json:"warned"`
+	Statuses          []string           `json:"statuses"`
+	Up                *bool              `json:"up"`
+	Denied            bool               `json:"denied"`
+	LastBeforeRefusal time.Time          `json:"last_before_refusal,omitzero"`
+	Err               string             `json:"err"`
+	Covered           time.Time          `json:"covered,omitzero"`
+	CoveredAt         time.Time          `json:"covered_at,omitzero"`
+	Whole             time.Time          `json:"whole,omitzero"`
+	KnownFrom         time.Time          `json:"known_from,omitzero"`
+	Complete          bool               `json:"complete"`
+	Truncated         bool               `json:"truncated"`
+	Attempted         time.Time          `json:"attempted,omitzero"`
+	OrgReadDone       bool               `json:"head_read"`
+	FullReadDone      bool               `json:"whole_read"`
+	Unreadable        int                `json:"unreadable,omitempty"`
+	Incidents         []incidentSnapshot `json:"incidents"`
 }
 
 type incidentSnapshot struct {
@@ -137,7 +138,7 @@ func (s *store) save() *snapshotFile {
 func (t *tenant) save() tenantSnapshot {
 	saved := tenantSnapshot{
 		Tenant: t.Tenant, Resolved: t.petraIDKnown, InList: t.inList, Learned: t.fromIncident, Lacking: t.listsMissing, Warned: t.warned,
-		Up: t.up, Denied: t.refused(), Err: t.err,
+		Up: t.up, Denied: t.refused, LastBeforeRefusal: t.lastBeforeRefusal, Err: t.err,
 		Covered: t.reads.last, CoveredAt: t.reads.lastOnAPI, Whole: t.reads.lastFull, KnownFrom: t.reads.knownFrom,
 		Complete: t.reads.readiness == complete, OrgReadDone: t.reads.readiness >= partRead, FullReadDone: t.reads.readiness >= gap,
 		Truncated: t.reads.truncated, Attempted: t.reads.lastAttempt, Unreadable: t.unreadable,
@@ -207,19 +208,13 @@ func (s *store) load(saved *snapshotFile) {
 	for _, st := range saved.Tenants {
 		t := &tenant{
 			Tenant: st.Tenant, petraIDKnown: st.Resolved, inList: st.InList, fromIncident: st.Learned, listsMissing: st.Lacking, warned: st.Warned,
-			up: st.Up, err: st.Err,
+			up: st.Up, refused: st.Denied, lastBeforeRefusal: past(st.LastBeforeRefusal), err: st.Err,
 			reads: reads{
 				readiness: st.readiness(), last: past(st.Covered), lastOnAPI: st.CoveredAt, lastFull: past(st.Whole),
 				lastAttempt: past(st.Attempted), knownFrom: st.KnownFrom, truncated: st.Truncated,
 			},
 			unreadable: st.Unreadable,
 			incidents:  make(map[string]*incident, len(st.Incidents)),
-		}
-		if st.Denied {
-			t.refusedSince = past(st.Whole)
-			if t.refusedSince.IsZero() {
-				t.refusedSince = now
-			}
 		}
 		for _, label := range st.Statuses {
 			t.statuses = append(t.statuses, &status{label: label})

@@ -23,9 +23,11 @@ type tenant struct {
 	statuses   []*status            // that its incidents have had
 	histograms histograms
 
-	up           *bool     // whether the last request that included it succeeded; nil before the first
-	refusedSince time.Time // since when its own full reads are answered with 403 or 404
-	err          string    // the kind of failure of its own full read
+	up      *bool  // whether the last request that included it succeeded; nil before the first
+	refused bool   // its own full read was answered with 403 or 404
+	err     string // the kind of failure of its own full read
+	// lastBeforeRefusal is reads.last when it was refused.
+	lastBeforeRefusal time.Time
 
 	reads      reads
 	unreadable int // elements of its last full read that could not be assigned
@@ -101,17 +103,15 @@ func (r *reads) widen(old time.Time) {
 	}
 }
 
-func (t *tenant) refused() bool { return !t.refusedSince.IsZero() }
-
 // stale reports whether what is known of the tenant is too old to be published.
 // While its own reads are refused, organization reads do not keep it fresh: a
 // truncated one does not reach its older incidents.
 func (t *tenant) stale(now time.Time, most time.Duration) bool {
 	basis := t.reads.last
-	if t.refused() {
+	if t.refused {
 		basis = t.reads.lastFull
-		if t.refusedSince.After(basis) {
-			basis = t.refusedSince
+		if t.lastBeforeRefusal.After(basis) {
+			basis = t.lastBeforeRefusal
 		}
 	}
 	return now.Sub(basis) > most
