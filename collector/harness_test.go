@@ -255,11 +255,16 @@ func (s samples) want(t *testing.T, key string, want float64) {
 	}
 }
 
-// wantNone fails the test if the metric has a sample.
-func (s samples) wantNone(t *testing.T, name string) {
+// wantNone fails the test if there is a sample of that name, or with that name and
+// these labels.
+func (s samples) wantNone(t *testing.T, key string) {
 	t.Helper()
-	if found := s.named(name); len(found) > 0 {
-		t.Errorf("want no %s, got %v", name, found)
+	found := s.named(key)
+	if value, ok := s.value(key); ok {
+		found[key] = value
+	}
+	if len(found) > 0 {
+		t.Errorf("want no %s, got %v", key, found)
 	}
 }
 
